@@ -1,0 +1,1 @@
+"""The conversation with one machine: turns, sessions, phases and conditions. No Django."""

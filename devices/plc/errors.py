@@ -1,0 +1,43 @@
+"""What can go wrong in a conversation with one machine, in plant words."""
+
+from devices.modbus.errors import LinkUnavailable
+
+
+class TurnNotGot(LinkUnavailable):
+    """Others kept the PLC busy for the whole wait: nothing was sent."""
+
+
+class PLCOffline(LinkUnavailable):
+    """The PLC failed repeatedly and is being probed; calls fail at once: nothing was sent."""
+
+    def __init__(self, message: str, *, retry_after_s: float) -> None:
+        self.retry_after_s = retry_after_s
+        super().__init__(message)
+
+
+class PoolClosed(LinkUnavailable):
+    """The gateway is shutting down: nothing was sent."""
+
+
+class SessionClosed(RuntimeError):
+    """A session was used after its block ended: a bug in the caller, nothing was sent."""
+
+
+class PhaseError(Exception):
+    """Base of what a command's phases report; the machine was talked to and answered."""
+
+
+class InterlockOpen(PhaseError):
+    """A condition that must hold does not: nothing was written."""
+
+
+class NoAcknowledge(PhaseError):
+    """The trigger was sent and the PLC did not confirm within the limit."""
+
+
+class DeadlinePassed(PhaseError):
+    """The command's time was up before the trigger: the machine was not told."""
+
+
+class HandshakeIncomplete(PhaseError):
+    """The PLC confirmed, but the trigger could not be cleared or its acknowledge did not go."""

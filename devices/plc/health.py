@@ -1,0 +1,47 @@
+"""Whether a PLC can be reached, and since when; after repeated failures it is offline and is probed. Pure."""
+
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+OFFLINE_AFTER = 3  # failures in a row
+PROBE_FIRST_S = 10.0  # a dead PLC is probed at most every 10 s; faults.md, "Connecting"
+PROBE_LONGEST_S = 60.0
+
+
+class HealthState(StrEnum):
+    """What the last attempts to talk to a PLC say of it."""
+
+    UNKNOWN = "unknown"
+    ONLINE = "online"
+    OFFLINE = "offline"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Health:
+    """The reachability of one PLC. Times are the event loop's clock, in seconds."""
+
+    state: HealthState = HealthState.UNKNOWN
+    since: float | None = None
+    reason: str = ""
+    failures: int = 0
+    """In a row, up to now."""
+    next_try_s: float | None = None
+    """While offline: when the next probe goes out."""
+
+    def after_success(self, now: float) -> "Health":
+        """The PLC answered."""
+        since = self.since if self.state is HealthState.ONLINE else now
+        return Health(state=HealthState.ONLINE, since=since)
+
+    def after_failure(self, reason: str, now: float) -> "Health":
+        """The PLC could not be reached or did not serve us."""
+        failures = self.failures + 1
+        if failures < OFFLINE_AFTER:
+            return replace(self, reason=reason, failures=failures)
+        since = self.since if self.state is HealthState.OFFLINE else now
+        return Health(state=HealthState.OFFLINE, since=since, reason=reason, failures=failures)
+
+
+def probe_delay_s(tries: int, *, first_s: float = PROBE_FIRST_S, longest_s: float = PROBE_LONGEST_S) -> float:
+    """Pause before the probe after this many fruitless ones: doubling, with an end."""
+    return min(first_s * 2.0 ** min(tries, 30), max(first_s, longest_s))

@@ -1,0 +1,100 @@
+"""An exclusive, bounded use of a link: typed reads and writes of tags. Dead after its block."""
+
+from collections.abc import Sequence
+
+from devices.modbus import codec
+from devices.modbus.blocks import Write, merge_writes
+from devices.modbus.errors import DeviceException, LinkUnavailable, Unconfirmed, WrongAnswer
+from devices.modbus.link import Link
+from devices.modbus.types import DataType, TagSpec, Value, Words
+from devices.plc.errors import SessionClosed
+from devices.plc.specs import PLCSpec
+
+
+class Session:
+    """What a pool lends: the only way to talk to a PLC."""
+
+    def __init__(self, link: Link, plc: PLCSpec) -> None:
+        self._link = link
+        self._plc = plc
+        self._is_over = False
+
+    @property
+    def is_usable(self) -> bool:
+        """The link still stands and nothing about it is in doubt."""
+        return not self._is_over and self._link.is_usable
+
+    async def read(self, tag: TagSpec) -> Value:
+        """Read one tag now."""
+        return codec.decode(tag, await self._read_words(tag, tag.count))
+
+    async def write(self, tag: TagSpec, value: Value) -> None:
+        """Write one tag and check the PLC's confirmation. ValueRefused, before anything is sent, names the tag."""
+        await self.write_all([(tag, value)])
+
+    async def write_all(self, values: Sequence[tuple[TagSpec, Value]]) -> None:
+        """Write several tags in their order; direct neighbours go out as one request.
+
+        A bit of a register is read, changed and written back: the PLC must not change its neighbours meanwhile.
+        """
+        encoded = [(tag, codec.encode(tag, value)) for tag, value in values]  # all, before anything is sent
+        await self.prove()
+        pending: list[Write] = []
+        for tag, words in encoded:
+            if _is_bit_of_register(tag):
+                await self._send(pending)
+                # Read as late as this: the write before may have changed another bit of the same register.
+                pending = [Write(tag.table, tag.address, await self._with_neighbours(tag, words))]
+            else:
+                pending.append(Write(tag.table, tag.address, words))
+        await self._send(pending)
+
+    async def prove(self) -> None:
+        """Have one harmless read answered before anything is written.
+
+        A full PLC holds a sixth connection in its backlog: a write sent there times out, and is executed
+        later, when a slot is free (modbus-facts 3). An exception is an answer too.
+        """
+        link = self._open_link()
+        if link.has_answered:
+            return
+        try:
+            await self._read_words(self._probe_tag(), 1)
+        except DeviceException:
+            return
+
+    def end(self) -> None:
+        """The block is over: whoever still holds this object gets an error."""
+        self._is_over = True
+
+    async def _with_neighbours(self, tag: TagSpec, words: Words) -> Words:
+        (word,) = await self._read_words(tag, 1)
+        return (codec.set_bit(word, tag.bit or 0, bool(words[0])),)
+
+    async def _send(self, writes: Sequence[Write]) -> None:
+        for write in merge_writes(writes, self._plc.limits):
+            await self._open_link().write(write.table, write.address, write.words, self._plc.limits.write_functions)
+
+    async def _read_words(self, tag: TagSpec, count: int) -> Words:
+        link = self._open_link()
+        was_proven = link.has_answered
+        try:
+            return await link.read(tag.table, tag.address, count)
+        except (Unconfirmed, WrongAnswer) as error:
+            if was_proven:
+                raise
+            # Only a harmless read went out: the machine was told nothing.
+            raise LinkUnavailable(f"{link}: connected, but not served ({error})") from error
+
+    def _probe_tag(self) -> TagSpec:
+        data_type = DataType.BOOL if self._plc.probe_table.is_bits else DataType.UINT16
+        return TagSpec(name="probe", table=self._plc.probe_table, address=self._plc.probe_address, data_type=data_type)
+
+    def _open_link(self) -> Link:
+        if self._is_over:
+            raise SessionClosed("this session's block has ended")
+        return self._link
+
+
+def _is_bit_of_register(tag: TagSpec) -> bool:
+    return tag.bit is not None and not tag.table.is_bits

@@ -1,0 +1,127 @@
+"""Frozen descriptions of PLCs and commands, as `control/translate.py` makes them from rows. Pure."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import IntEnum, StrEnum
+
+from devices.modbus.types import Endpoint, Limits, Table, TagSpec, Value
+
+
+class Priority(IntEnum):
+    """Who goes first when several wait for one PLC; the smaller number wins."""
+
+    COMMAND = 0
+    PROBE = 5
+    POLL = 10
+
+
+class Phase(StrEnum):
+    """When a step runs; the order here is the order of a command."""
+
+    CHECK = "check"
+    WRITE = "write"
+    TRIGGER = "trigger"
+    WAIT = "wait"
+    READ = "read"
+    CLEANUP = "cleanup"
+
+
+class Operator(StrEnum):
+    """What a step does with its tag: set it, get it, or compare it."""
+
+    SET = "set"
+    GET = "get"
+    EQUAL = "=="
+    NOT_EQUAL = "!="
+    LESS = "<"
+    LESS_OR_EQUAL = "<="
+    GREATER = ">"
+    GREATER_OR_EQUAL = ">="
+
+    @property
+    def is_condition(self) -> bool:
+        """Compares the tag's value with the step's."""
+        return self not in (Operator.SET, Operator.GET)
+
+
+class ParameterType(StrEnum):
+    """JSON types of a command's inputs."""
+
+    INTEGER = "integer"
+    NUMBER = "number"
+    BOOLEAN = "boolean"
+    TEXT = "text"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ParameterSpec:
+    """A typed, limited input of a command."""
+
+    name: str
+    data_type: ParameterType
+    label: str = ""
+    unit: str = ""
+    minimum: float | None = None
+    maximum: float | None = None
+    default: Value | None = None
+    """None: the caller must give it."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class StepSpec:
+    """One line of a command."""
+
+    phase: Phase
+    tag: TagSpec
+    operator: Operator
+    value: Value | None = None
+    """A constant; None where a parameter is named, and for `get`."""
+    parameter: str | None = None
+    timeout_s: float | None = None
+    """How long a condition of `wait` or `cleanup` may take to come true."""
+    message: str = ""
+    """What to tell the caller when the step is not met."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CommandSpec:
+    """A named function of a machine: its inputs and its steps, in order."""
+
+    name: str
+    title: str = ""
+    description: str = ""
+    parameters: tuple[ParameterSpec, ...] = ()
+    steps: tuple[StepSpec, ...] = ()
+    time_limit_s: float = 30.0
+    """From its turn to the trigger and from the trigger to the acknowledge, the whole of it."""
+    poll_interval_s: float = 0.05
+    """Pause between two looks at a condition that is waited for."""
+
+    def of(self, phase: Phase) -> tuple[StepSpec, ...]:
+        """The steps of one phase, in their order."""
+        return tuple(step for step in self.steps if step.phase is phase)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PLCSpec:
+    """One registered controller with all that is needed to talk to it."""
+
+    id: int
+    name: str
+    endpoint: Endpoint
+    title: str = ""
+    area: str = ""
+    profile: str = ""
+    is_enabled: bool = True
+    limits: Limits = field(default_factory=Limits)
+    probe_table: Table = Table.HOLDING_REGISTER
+    probe_address: int = 0
+    """Read once on a fresh connection before anything is written: it proves that the PLC serves us."""
+    max_connections: int = 1
+    max_waiting: int = 32
+    """Commands that may wait for their turn; one more is refused."""
+    turn_timeout_s: float = 30.0
+    keep_open_s: float = 0.0
+    """How long a connection is kept for the next user after an answered exchange; 0 closes at once."""
+    tags: Mapping[str, TagSpec] = field(default_factory=dict)
+    commands: Mapping[str, CommandSpec] = field(default_factory=dict)
