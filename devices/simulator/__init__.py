@@ -1,0 +1,1 @@
+"""Machines over real TCP to try the gateway against, without Django and without pymodbus."""
