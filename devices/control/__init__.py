@@ -1,0 +1,1 @@
+"""The use cases: the only floor that sees both memory and machine."""

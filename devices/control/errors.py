@@ -1,0 +1,53 @@
+"""Why a request became no run: nothing was sent, no record exists."""
+
+
+class Refused(Exception):
+    """Base: the gateway did not accept the request."""
+
+
+class UnknownPLC(Refused):
+    """No PLC of that name or number is registered."""
+
+
+class UnknownCommand(Refused):
+    """The PLC's profile has no command of that name."""
+
+
+class UnknownRun(Refused):
+    """No run of that number is recorded."""
+
+
+class PLCDisabled(Refused):
+    """An engineer has disabled the PLC in the registry."""
+
+
+class InvalidParameters(Refused):
+    """One or more parameters are wrong; each is named with what is wrong about it."""
+
+    def __init__(self, errors: tuple[tuple[str, str], ...]) -> None:
+        self.errors = errors
+        super().__init__("; ".join(f"{name}: {fault}" for name, fault in errors))
+
+
+class QueueFull(Refused):
+    """As many commands wait for this PLC as may."""
+
+    def __init__(self, message: str, *, retry_after_s: float) -> None:
+        self.retry_after_s = retry_after_s
+        super().__init__(message)
+
+
+class Draining(Refused):
+    """The gateway is shutting down."""
+
+
+class NotRunning(Refused):
+    """This process serves pages but no commands: it was not started by `manage.py serve`."""
+
+
+class RecordUnavailable(Refused):
+    """The database does not take the record, so the machine is not told."""
+
+
+class IllegalMove(Exception):
+    """A run's stored state is not the one that the change starts from: no row was changed."""

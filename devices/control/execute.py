@@ -1,0 +1,133 @@
+"""One run from its record to its outcome, in a task of its own that no caller can cut."""
+
+import asyncio
+import logging
+from collections.abc import Coroutine, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from django.utils import timezone
+
+from devices.control import outcomes
+from devices.control.errors import IllegalMove, RecordUnavailable
+from devices.control.journal import Journal
+from devices.control.outcomes import Outcome
+from devices.control.records import Caller, RunRecord
+from devices.modbus.errors import ModbusError
+from devices.modbus.types import Value
+from devices.models import State
+from devices.plc.errors import PhaseError
+from devices.plc.phases import Conversation
+from devices.plc.pool import Pool, Turn
+from devices.plc.specs import CommandSpec, PLCSpec
+from devices.plc.trace import Trace
+
+logger = logging.getLogger(__name__)
+
+RETRY_RECORD_S = 0.5  # between two tries to store an outcome
+
+EXPECTED = (ModbusError, PhaseError, RecordUnavailable, IllegalMove)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Order:
+    """What is to be run, checked and complete."""
+
+    plc: PLCSpec
+    command: CommandSpec
+    values: Mapping[str, Value]
+    caller: Caller
+
+
+class Execution:
+    """One run on its way from T1 to T4 (docs/architecture.md)."""
+
+    def __init__(self, order: Order, *, pool: Pool, journal: Journal) -> None:
+        self._order = order
+        self._pool = pool
+        self._journal = journal
+        self._trace = Trace()
+        self._record: RunRecord
+        self._is_stored = False
+        self._decided: Outcome | None = None
+
+    async def run(self) -> RunRecord:
+        """Store the run, carry it out, store its outcome; RecordUnavailable if it could not even be stored.
+
+        Cut (cancelled), it stores what is then true and returns that: its caller still waits for an answer.
+        """
+        try:
+            await self._store(self._accept())  # T1
+            async with self._pool.turn(self._order.plc) as turn:
+                await self._change(state=State.RUNNING, started_at=timezone.now())  # T2
+                # T4 belongs to the turn: the next run on this PLC starts when this one is settled.
+                await self._settle(await self._outcome(turn))
+        except BaseException as error:
+            if not self._is_stored:
+                raise
+            if not self._record.state.is_final:
+                await self._settle(self._outcome_of(error))
+            if not isinstance(error, (*EXPECTED, asyncio.CancelledError)):
+                raise
+        return self._record
+
+    async def _outcome(self, turn: Turn) -> Outcome:
+        conversation = Conversation(self._order.command, self._order.values, trace=self._trace)
+        try:
+            return outcomes.succeeded(await conversation.carry_out(turn, self._record_trigger))
+        except EXPECTED as error:
+            return self._outcome_of(error)
+        except Exception as error:
+            logger.exception("run %s met a bug", self._record.id)
+            return self._outcome_of(error)
+
+    def _outcome_of(self, error: BaseException) -> Outcome:
+        return outcomes.of_error(error, self._trace.stage, is_clean=self._trace.is_clean)
+
+    async def _accept(self) -> RunRecord:
+        order = self._order
+        return await self._journal.accept(
+            plc_id=order.plc.id,
+            plc_name=order.plc.name,
+            command=order.command.name,
+            parameters=dict(order.values),
+            caller=order.caller.name,
+            source=order.caller.source,
+            accepted_at=timezone.now(),
+        )
+
+    async def _record_trigger(self) -> None:
+        """T3, durable before the trigger goes out: what a crash leaves behind is then `unknown`, never lost."""
+        await self._change(triggered_at=timezone.now(), trace=list(self._trace.entries))
+
+    async def _change(self, **fields: object) -> None:
+        await self._store(self._journal.change(self._record, **fields))
+
+    async def _store(self, change: Coroutine[Any, Any, RunRecord]) -> None:
+        """Wait for a change to be stored, also when the run is cut meanwhile: the row must not overtake the record."""
+        storing = asyncio.ensure_future(change)
+        try:
+            await asyncio.wait([storing])
+        finally:
+            # Cut: the journal has the change and will write it. A record of the version before could not be settled.
+            if not storing.done():
+                await asyncio.wait([storing])
+            self._record, self._is_stored = storing.result(), True
+
+    async def _settle(self, outcome: Outcome) -> None:
+        """T4: try until the outcome is stored; a crash meanwhile leaves T3, and that means `unknown`."""
+        outcome = self._decided = self._decided or outcome  # who is cut while he tries to store it keeps the first
+        while True:
+            try:
+                return await self._change(
+                    state=outcome.state,
+                    effect=outcome.effect,
+                    retry=outcome.retry or "",
+                    detail=outcome.detail,
+                    result=outcome.result,
+                    trace=list(self._trace.entries),
+                    finished_at=timezone.now(),
+                )
+            except RecordUnavailable:
+                logger.warning("the outcome of run %s is not stored yet: %s", self._record.id, outcome.state)
+                await asyncio.sleep(RETRY_RECORD_S)

@@ -1,0 +1,118 @@
+"""The states of a run: which moves are allowed, and which error at which stage means which outcome."""
+
+import asyncio
+from dataclasses import dataclass, field
+from typing import Any
+
+from devices.control.errors import RecordUnavailable
+from devices.modbus.errors import DeviceException, LinkUnavailable, ValueRefused
+from devices.models import Effect, Retry, State
+from devices.plc.errors import HandshakeIncomplete, InterlockOpen, NoAcknowledge
+from devices.plc.trace import Stage
+
+MOVES: dict[State, frozenset[State]] = {
+    State.QUEUED: frozenset({State.RUNNING, State.FAILED, State.EXPIRED, State.CANCELLED}),
+    State.RUNNING: frozenset(
+        {State.SUCCEEDED, State.REJECTED, State.FAILED, State.FAULTED, State.TIMED_OUT, State.UNKNOWN}
+    ),
+    # A reconciling read, or a person with the right and a reason.
+    State.UNKNOWN: frozenset({State.SUCCEEDED, State.FAULTED}),
+    State.TIMED_OUT: frozenset({State.SUCCEEDED, State.FAULTED}),
+}
+"""Every other state is the end."""
+
+REFUSED_CODES = frozenset({1, 2, 3, 7})  # it said no; faults.md, "Modbus exceptions"
+BUSY_CODES = frozenset({6, 10})  # refused for now, not executed
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Outcome:
+    """How a run ended."""
+
+    state: State
+    effect: Effect
+    retry: Retry | None
+    detail: str
+    result: dict[str, Any] = field(default_factory=dict)
+
+
+def succeeded(result: dict[str, Any]) -> Outcome:
+    """The PLC confirmed."""
+    return Outcome(
+        state=State.SUCCEEDED, effect=Effect.APPLIED, retry=None, detail="The PLC confirmed the command.", result=result
+    )
+
+
+def failed(detail: str, retry: Retry = Retry.SAFE) -> Outcome:
+    """The machine was not told."""
+    return Outcome(state=State.FAILED, effect=Effect.NONE, retry=retry, detail=detail)
+
+
+def faulted(detail: str, effect: Effect) -> Outcome:
+    """The machine was told, and the PLC said no or reported an error."""
+    return Outcome(state=State.FAULTED, effect=effect, retry=Retry.AFTER_FIX, detail=detail)
+
+
+def unknown(detail: str) -> Outcome:
+    """The machine may have been told, and nobody can say what it did."""
+    return Outcome(state=State.UNKNOWN, effect=Effect.UNKNOWN, retry=Retry.AFTER_RECONCILE, detail=detail)
+
+
+def timed_out(detail: str) -> Outcome:
+    """The machine was told and did not acknowledge; the trigger has been cleared."""
+    return Outcome(state=State.TIMED_OUT, effect=Effect.UNKNOWN, retry=Retry.AFTER_RECONCILE, detail=detail)
+
+
+def of_error(error: BaseException, stage: Stage, *, is_clean: bool) -> Outcome:
+    """Tell from the error and from how far the command came what is now true at the machine."""
+    if stage is Stage.BEFORE:
+        return _before_trigger(error)
+    if stage is Stage.TRIGGER:
+        return _on_trigger(error)
+    return _after_trigger(error, stage, is_clean=is_clean)
+
+
+def _before_trigger(error: BaseException) -> Outcome:
+    if isinstance(error, InterlockOpen):
+        return Outcome(
+            state=State.REJECTED,
+            effect=Effect.NONE,
+            retry=Retry.AFTER_FIX,
+            detail=f"An interlock is open, nothing was written: {error}.",
+        )
+    if isinstance(error, DeviceException) and error.code not in BUSY_CODES:
+        return failed(f"The machine was not told: {error}.", Retry.AFTER_FIX)
+    if isinstance(error, RecordUnavailable):
+        return failed(f"The machine was not told, because the record could not be stored: {error}.")
+    return failed(f"The machine was not told: {_say(error)}.")
+
+
+def _on_trigger(error: BaseException) -> Outcome:
+    if isinstance(error, LinkUnavailable):
+        return failed(f"The machine was not told: {error}.")
+    if isinstance(error, ValueRefused):
+        return failed(f"The machine was not told: {error}.", Retry.AFTER_FIX)
+    if isinstance(error, DeviceException) and error.code in REFUSED_CODES:
+        return faulted(f"The PLC refused the trigger: {error}.", Effect.NONE)
+    if isinstance(error, DeviceException) and error.code in BUSY_CODES:
+        return failed(f"The PLC refused the trigger for now: {error}.")
+    return unknown(f"The trigger was sent, but its fate is not known: {_say(error)}. Look at the machine.")
+
+
+def _after_trigger(error: BaseException, stage: Stage, *, is_clean: bool) -> Outcome:
+    if isinstance(error, HandshakeIncomplete):
+        return faulted(
+            f"The PLC acknowledged, but the handshake did not end: {error}. Clear it at the PLC.", Effect.APPLIED
+        )
+    if stage is Stage.CONFIRMED and isinstance(error, DeviceException):
+        return faulted(f"The PLC acknowledged, but its result could not be read: {error}.", Effect.APPLIED)
+    if isinstance(error, NoAcknowledge) and is_clean:
+        return timed_out(f"The machine was told but did not acknowledge: {error}. Look at the machine.")
+    heard = "acknowledged" if stage is Stage.CONFIRMED else "was told"
+    return unknown(f"The machine {heard}, then contact was lost: {_say(error)}. Look at the machine.")
+
+
+def _say(error: BaseException) -> str:
+    if isinstance(error, asyncio.CancelledError):
+        return "the gateway was told to end at once"
+    return str(error) or type(error).__name__

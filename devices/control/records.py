@@ -1,0 +1,62 @@
+"""A run as it crosses floors: frozen, JSON-ready, free of the ORM."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Self
+
+from devices.models import Run, State
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RunRecord:
+    """One execution of one command on one PLC, as stored at one version."""
+
+    id: int
+    plc: str
+    command: str
+    parameters: dict[str, Any]
+    caller: str
+    source: str
+    state: State
+    effect: str
+    retry: str
+    detail: str
+    result: dict[str, Any]
+    trace: list[dict[str, Any]]
+    version: int
+    """Goes up by one at each change; of two copies the higher one is the truth."""
+    accepted_at: datetime
+    started_at: datetime | None
+    triggered_at: datetime | None
+    finished_at: datetime | None
+
+    @classmethod
+    def from_row(cls, run: Run) -> Self:
+        """Copy a row."""
+        names = cls.__dataclass_fields__.keys() - {"plc", "state"}
+        return cls(plc=run.plc_name, state=State(run.state), **{name: getattr(run, name) for name in names})
+
+    def as_json(self, *, with_trace: bool = False) -> dict[str, Any]:
+        """JSON-ready: moments in ISO 8601, the trace only where it is asked for."""
+        left_out = set() if with_trace else {"trace"}
+        return {name: _json(getattr(self, name)) for name in self.__dataclass_fields__ if name not in left_out}
+
+    def as_news(self) -> dict[str, Any]:
+        """What every page may see: not from where it was asked for."""
+        news = self.as_json()
+        del news["source"]
+        return news
+
+
+def _json(value: Any) -> Any:
+    return value.isoformat() if isinstance(value, datetime) else value
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Caller:
+    """Who asks for something, and from where."""
+
+    name: str
+    """`key mes-line-1` or `user anna`."""
+    source: str
+    """The client's address."""

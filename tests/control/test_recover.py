@@ -1,0 +1,99 @@
+"""What a dead process left behind, settled at the next start: faults.md's crash table."""
+
+from datetime import datetime, timedelta
+
+import pytest
+from django.utils import timezone
+
+from devices.control.gateway import Gateway
+from devices.control.records import RunRecord
+from devices.models import PLC, Effect, Retry, Run, State
+from tests.control.rows import call, runs
+from tests.doubles.fault_server import FaultServer
+
+AT = timezone.now() - timedelta(minutes=5)
+
+LEFT = {
+    "T1": {"state": State.QUEUED, "version": 1},
+    "T2": {"state": State.RUNNING, "version": 2, "started_at": AT},
+    "T3": {"state": State.RUNNING, "version": 3, "started_at": AT, "triggered_at": AT},
+}
+
+
+async def left(press: PLC, **fields: object) -> Run:
+    usual = {"plc": press, "plc_name": press.name, "command": "start_batch", "caller": "user anna", "accepted_at": AT}
+    return await Run.objects.acreate(**usual | fields)
+
+
+async def restart() -> None:
+    """A gateway comes up and goes again."""
+    gateway = Gateway()
+    await gateway.start()
+    await gateway.drain(1)
+
+
+class TestARunThatADeadProcessLeft:
+    @pytest.mark.parametrize(
+        ("last", "state", "effect", "retry"),
+        [
+            ("T1", State.FAILED, Effect.NONE, Retry.SAFE),
+            ("T2", State.FAILED, Effect.NONE, Retry.SAFE),
+            ("T3", State.UNKNOWN, Effect.UNKNOWN, Retry.AFTER_RECONCILE),
+        ],
+    )
+    async def test_ends_as_its_last_durable_record_allows(
+        self, press: PLC, last: str, state: State, effect: Effect, retry: Retry
+    ) -> None:
+        before = await left(press, **LEFT[last])
+        await restart()
+        run = await Run.objects.aget()
+        assert (run.state, run.effect, run.retry) == (state, effect, retry)
+        assert "The gateway restarted" in run.detail
+        assert run.version == before.version + 1
+        assert isinstance(run.finished_at, datetime)
+        assert run.finished_at > AT
+
+    async def test_keeps_what_was_known_of_it(self, press: PLC) -> None:
+        await left(press, **LEFT["T3"], parameters={"batch_size": 15}, trace=[{"phase": "check"}], source="10.0.0.7")
+        await restart()
+        run = await Run.objects.aget()
+        assert (run.parameters, run.trace, run.source) == ({"batch_size": 15}, [{"phase": "check"}], "10.0.0.7")
+        assert (run.accepted_at, run.started_at, run.triggered_at) == (AT, AT, AT)
+
+    @pytest.mark.parametrize("state", [state for state in State if state.is_final])
+    async def test_that_had_ended_stays_as_it_is(self, press: PLC, state: State) -> None:
+        before = await left(press, state=state, version=4, triggered_at=AT, finished_at=AT, detail="as it was")
+        await restart()
+        assert RunRecord.from_row(await Run.objects.aget()) == RunRecord.from_row(before)
+
+    async def test_is_never_sent_again(self, machine: FaultServer, press: PLC) -> None:
+        for fields in (LEFT["T1"], LEFT["T3"]):
+            await left(press, **fields)
+        await restart()
+        assert machine.connects == 0
+
+    async def test_does_not_keep_the_plc_from_new_ones(
+        self, machine: FaultServer, press: PLC, orphans: None, gateway: Gateway
+    ) -> None:
+        assert (await call()).state == State.SUCCEEDED
+
+    async def test_is_settled_once(self, press: PLC) -> None:
+        await left(press, **LEFT["T2"])
+        await restart()
+        await restart()
+        assert [run.version for run in await runs()] == [3]
+
+
+class TestTheStart:
+    async def test_is_ready_only_after_all_are_settled(
+        self, machine: FaultServer, press: PLC, orphans: None, gateway: Gateway
+    ) -> None:
+        assert gateway.is_ready
+        assert all(State(run.state).is_final for run in await runs())
+
+
+@pytest.fixture
+async def orphans(press: PLC) -> None:
+    """Rows of a dead process, there before the gateway comes up."""
+    for fields in (LEFT["T1"], LEFT["T1"], LEFT["T3"]):
+        await left(press, **fields)
