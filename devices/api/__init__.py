@@ -1,0 +1,51 @@
+"""The MES's entrance: commands by name over HTTP, one definite answer each."""
+
+from typing import Any
+
+from ninja import NinjaAPI, Swagger
+from ninja.openapi.schema import OpenAPISchema
+
+from devices.api import commands, handlers, health, plcs, runs, start
+from devices.api.auth import ApiKey, Session
+from devices.api.body import JSONParser
+from devices.api.guard import guarded
+from devices.api.schemas import with_problem_type
+
+DESCRIPTION = """Start machines by name and get one definite answer.
+
+Callers show an API key in `X-API-Key`, or a logged-in session with its CSRF token. Errors are problem details
+(RFC 9457) with `detail` in plain words. **504 always and only means: it may have happened, look before you repeat.**
+"""
+
+
+class GatewayAPI(NinjaAPI):
+    """ninja's, with errors documented as what they are."""
+
+    def get_openapi_schema(self, **given: Any) -> OpenAPISchema:
+        """The OpenAPI document."""
+        schema = super().get_openapi_schema(**given)
+        with_problem_type(schema)
+        return schema
+
+
+def _assemble() -> GatewayAPI:
+    assembled = GatewayAPI(
+        title="PLC gateway",
+        version="1.0.0",
+        description=DESCRIPTION,
+        urls_namespace="api",
+        auth=[ApiKey(), Session()],
+        parser=JSONParser(),
+        docs=Swagger(settings={"validatorUrl": None}),  # None: the docs send nothing to the internet
+    )
+    handlers.install(assembled)
+    assembled.add_decorator(guarded, mode="view")
+    assembled.add_router("/start", start.router)
+    assembled.add_router("/plcs", plcs.router)
+    assembled.add_router("/plcs", commands.router)
+    assembled.add_router("/runs", runs.router)
+    assembled.add_router("/health", health.router)
+    return assembled
+
+
+api = _assemble()

@@ -1,0 +1,78 @@
+"""Run a command of a PLC and tell its outcome."""
+
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+from django.http import HttpRequest, HttpResponse
+from ninja import Body, Path, Router
+
+from devices.api import problems
+from devices.api.auth import caller_of
+from devices.api.schemas import COMMANDING, CommandListOut, RunOut, answers
+from devices.control.gateway import current
+from devices.control.submit import submit
+from devices.models import State
+from devices.plc.specs import CommandSpec, ParameterSpec
+
+router = Router(tags=["Commands"])
+
+PLCRef = Annotated[str, Path(max_length=50, description="name or number of a PLC")]
+CommandName = Annotated[str, Path(max_length=50)]
+
+Answer = dict[str, Any] | HttpResponse
+
+
+async def run_command(request: HttpRequest, plc: str, command: str, given: Mapping[str, Any]) -> Answer:
+    """Run it to its end; what did not succeed is a problem with the run in it."""
+    run = await submit(plc, command, given, caller_of(request))
+    return run.as_json() if run.state is State.SUCCEEDED else problems.of_run(run)
+
+
+@router.post(
+    "/{plc}/commands/{command}",
+    response=answers(RunOut, COMMANDING),
+    operation_id="run_command",
+    summary="Run a command",
+)
+async def post_command(
+    request: HttpRequest,
+    plc: PLCRef,
+    command: CommandName,
+    body: Annotated[dict[str, Any], Body(default_factory=dict, examples=[{"batch_size": 15}])],
+) -> Answer:
+    """Run any command of the PLC's profile and answer what the PLC proved.
+
+    The body is a flat object of the command's parameters; those that have a default may be left out. A whole number
+    is written as one: 15.0 is refused.
+    """
+    return await run_command(request, plc, command, body)
+
+
+@router.get("/{plc}/commands", response=answers(CommandListOut), operation_id="list_commands", summary="List commands")
+async def list_commands(request: HttpRequest, plc: PLCRef) -> dict[str, Any]:  # noqa: ARG001
+    """What this PLC can be told to do, with which parameters."""
+    spec = await current().registry.find(plc)
+    return {"commands": [_command(command) for _, command in sorted(spec.commands.items())]}
+
+
+def _command(command: CommandSpec) -> dict[str, Any]:
+    return {
+        "name": command.name,
+        "title": command.title,
+        "description": command.description,
+        "time_limit_s": command.time_limit_s,
+        "parameters": [_parameter(parameter) for parameter in command.parameters],
+    }
+
+
+def _parameter(parameter: ParameterSpec) -> dict[str, Any]:
+    return {
+        "name": parameter.name,
+        "label": parameter.label,
+        "type": parameter.data_type.value,
+        "unit": parameter.unit,
+        "minimum": parameter.minimum,
+        "maximum": parameter.maximum,
+        "default": parameter.default,
+        "is_required": parameter.default is None,
+    }

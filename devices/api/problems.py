@@ -1,0 +1,172 @@
+"""What went wrong, as problem details (RFC 9457): one table from error class or state to status, code and title."""
+
+import json
+import logging
+import math
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from uuid import uuid4
+
+from django.http import HttpRequest, HttpResponse
+from django.utils.encoding import escape_uri_path
+from django.utils.html import format_html
+from django.utils.text import slugify
+
+from devices.control import errors
+from devices.control.records import RunRecord
+from devices.models import State
+
+logger = logging.getLogger(__name__)
+
+MEDIA_TYPE = "application/problem+json"
+TYPE = "tag:plc-gateway,2026:"  # a name, not an address (RFC 9457 section 3.1.1); docs/problems.md explains each
+SOON_S = 5  # a machine or a gateway that is restarted needs about as long
+LATER_S = 60  # where a person has to act first
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """A kind of problem, as callers tell it apart."""
+
+    status: int
+    code: str
+    """The last part of `type`."""
+    title: str
+    retry_s: float | None = None
+    """What Retry-After says; an error that knows better overrules it."""
+
+
+REFUSALS: dict[type[Exception], Problem] = {
+    errors.UnknownPLC: Problem(404, "unknown-plc", "No such PLC"),
+    errors.UnknownCommand: Problem(404, "unknown-command", "The PLC has no such command"),
+    errors.UnknownRun: Problem(404, "unknown-run", "No such run"),
+    errors.InvalidParameters: Problem(422, "invalid-parameters", "One or more values are wrong"),
+    errors.PLCDisabled: Problem(503, "plc-disabled", "The PLC is disabled", LATER_S),
+    errors.QueueFull: Problem(503, "queue-full", "Too many commands wait for this PLC", SOON_S),
+    errors.Draining: Problem(503, "draining", "The gateway is shutting down", SOON_S),
+    errors.NotRunning: Problem(503, "not-running", "This process carries out no commands", LATER_S),
+    errors.RecordUnavailable: Problem(503, "record-unavailable", "The database does not answer", SOON_S),
+}
+"""Nothing was sent, and no run exists."""
+
+OUTCOMES: dict[State, Problem] = {
+    State.REJECTED: Problem(409, "run-rejected", "An interlock is open"),
+    State.CANCELLED: Problem(409, "run-cancelled", "The run was withdrawn"),
+    State.FAULTED: Problem(502, "run-faulted", "The PLC said no"),
+    State.FAILED: Problem(503, "run-failed", "The machine was not told", SOON_S),
+    State.EXPIRED: Problem(503, "run-expired", "The run waited too long for its turn", SOON_S),
+    State.TIMED_OUT: Problem(504, "run-timed-out", "The machine did not acknowledge"),
+    State.UNKNOWN: Problem(504, "run-unknown", "Nobody knows what the machine did"),
+}
+"""How a run ended that did not succeed; 504 always and only means that it may have happened."""
+
+STATUSES: dict[int, Problem] = {
+    400: Problem(400, "bad-request", "The request cannot be understood"),
+    401: Problem(401, "unauthorized", "Who are you?"),
+    403: Problem(403, "forbidden", "Not permitted"),
+    404: Problem(404, "not-found", "Nothing is at this address"),
+    405: Problem(405, "method-not-allowed", "Method not allowed"),
+    413: Problem(413, "body-too-large", "The body is too large"),
+    415: Problem(415, "wrong-content-type", "The body is not sent as JSON"),
+    500: Problem(500, "internal-error", "An error of the gateway itself"),
+}
+"""What no error class of ours stands for."""
+
+NOT_READY = Problem(503, "not-ready", "Not ready to take commands", SOON_S)
+
+ALL = (*REFUSALS.values(), *OUTCOMES.values(), *STATUSES.values(), NOT_READY)
+
+PAGE = """<!doctype html>
+<html lang="en">
+<head><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>{}</title></head>
+<body><h1>{}</h1><p>{}</p><p><a href="/">To the live page</a></p></body>
+</html>
+"""
+
+
+def problem(status: int, title: str, detail: str, *, code: str = "", **members: Any) -> HttpResponse:
+    """Problem details with any further members; the code is made of the title where none is given."""
+    content = {"type": TYPE + (code or slugify(title)), "title": title, "status": status, "detail": detail, **members}
+    headers = {"Cache-Control": "no-store"}
+    response = HttpResponse(json.dumps(content), status=status, content_type=MEDIA_TYPE, headers=headers)
+    # A PLC that is switched off is no error of the server: Django would log every 5xx as one.
+    response._has_been_logged = True  # type: ignore[attr-defined]  # noqa: SLF001
+    return response
+
+
+def answer(kind: Problem, detail: str, *, retry_s: float | None = None, **members: Any) -> HttpResponse:
+    """A problem of the table."""
+    response = problem(kind.status, kind.title, detail, code=kind.code, **members)
+    wait_s = kind.retry_s if retry_s is None else retry_s
+    if wait_s is not None:
+        response["Retry-After"] = str(math.ceil(wait_s))
+    if kind.status == 401:
+        response["WWW-Authenticate"] = "ApiKey"  # RFC 9110 section 15.5.2 wants one; no browser opens a box for it
+    return response
+
+
+def of_status(status: int, request: HttpRequest, detail: str) -> HttpResponse:
+    """A problem that only its status tells."""
+    return answer(STATUSES[status], detail, instance=address_of(request))
+
+
+def of_refusal(error: Exception, request: HttpRequest) -> HttpResponse:
+    """A problem by the class of the error: nothing was sent."""
+    kind = next(REFUSALS[cls] for cls in type(error).__mro__ if cls in REFUSALS)
+    retry_s = getattr(error, "retry_after_s", None)
+    return answer(kind, str(error), retry_s=retry_s, instance=address_of(request), **_faults(error))
+
+
+def _faults(error: Exception) -> Mapping[str, Any]:
+    if not isinstance(error, errors.InvalidParameters):
+        return {}
+    return {"errors": [{"field": name, "message": fault} for name, fault in error.errors]}
+
+
+def of_run(run: RunRecord) -> HttpResponse:
+    """A problem by the final state of a run; the run comes along, so that the caller sees `effect` and `retry`."""
+    return answer(OUTCOMES[run.state], run.detail, instance=f"/api/runs/{run.id}", run=run.as_json())
+
+
+def of_bug(error: BaseException | None, request: HttpRequest) -> HttpResponse:
+    """A bug of ours: the log has the trace, the caller only the id under which it stands there."""
+    bug = uuid4()
+    logger.error("bug %s at %s %s", bug, request.method, request.path, exc_info=error)
+    detail = f"The gateway made a mistake, logged as {bug}. If you sent a command, see /api/runs before you repeat it."
+    return answer(STATUSES[500], detail, instance=bug.urn)
+
+
+def address_of(request: HttpRequest) -> str:
+    """The request's path, as it may stand in a URI."""
+    return escape_uri_path(request.path)
+
+
+def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:  # noqa: ARG001 - Django's signature
+    """Django's handler404."""
+    return _page(request, of_status(404, request, "Nothing is at this address."))
+
+
+def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:  # noqa: ARG001
+    """Django's handler400."""
+    return _page(request, of_status(400, request, "The request cannot be understood."))
+
+
+def permission_denied(request: HttpRequest, exception: Exception) -> HttpResponse:  # noqa: ARG001
+    """Django's handler403."""
+    return _page(request, of_status(403, request, "You may not do this."))
+
+
+def server_error(request: HttpRequest) -> HttpResponse:
+    """Django's handler500."""
+    return _page(request, of_bug(sys.exception(), request))
+
+
+def _page(request: HttpRequest, response: HttpResponse) -> HttpResponse:
+    """The problem, or for a browser outside the API a short page that says the same."""
+    if request.path_info.startswith("/api/") or not request.accepts("text/html"):
+        return response
+    told = json.loads(response.content)
+    page = format_html(PAGE, told["title"], told["title"], told["detail"])
+    return HttpResponse(page, status=response.status_code)

@@ -1,0 +1,172 @@
+"""The shapes of requests and answers, as the API docs show them."""
+
+from collections.abc import Iterable
+from typing import Annotated, Any
+
+from ninja import Field, Schema
+from pydantic import BaseModel, ConfigDict, WithJsonSchema
+
+from devices.api.problems import MEDIA_TYPE, TYPE
+from devices.models import Effect, Retry, State
+from devices.plc.health import HealthState
+from devices.plc.specs import ParameterType
+
+PLC_STATES = [*HealthState, "disabled"]
+LARGEST_ID = 2**63 - 1  # of a row in SQLite and PostgreSQL
+
+Moment = Annotated[str, WithJsonSchema({"type": "string", "format": "date-time"})]
+
+
+def _one_of(*words: str) -> Any:
+    """A word of a list that the docs show."""
+    return WithJsonSchema({"type": "string", "enum": list(words)})
+
+
+class StartIn(BaseModel):
+    """What to start with. Types and limits are the machine's own, and checked where it is known."""
+
+    model_config = ConfigDict(
+        # An unknown field is told together with the wrong ones, see start.py.
+        extra="allow",
+        json_schema_extra={"additionalProperties": False, "examples": [{"batsize": 15, "noksize": 3}]},
+    )
+
+    batsize: Annotated[Any, WithJsonSchema({"type": "integer", "description": "batch size", "default": 15})] = 15
+    noksize: Annotated[
+        Any, WithJsonSchema({"type": "integer", "description": "maximum consecutive failures", "default": 3})
+    ] = 3
+
+
+class RunOut(Schema):
+    """One execution of one command on one PLC."""
+
+    id: int
+    plc: str = Field(description="name of the PLC")
+    command: str
+    parameters: dict[str, Any] = Field(description="what the machine was, or was to be, told")
+    caller: str = Field(description="who asked: a key or a user")
+    source: str = Field(description="the caller's address")
+    state: Annotated[str, _one_of(*State.values)]
+    effect: Annotated[str, _one_of("", *Effect.values)] = Field(description="what the machine did; empty while open")
+    retry: Annotated[str, _one_of("", *Retry.values)] = Field(
+        description="when to ask again; empty while open and after success"
+    )
+    detail: str = Field(description="the outcome in words")
+    result: dict[str, Any] = Field(description="what was read from the PLC after it confirmed")
+    version: int = Field(description="goes up with each change; of two copies the higher one is the truth")
+    accepted_at: Moment
+    started_at: Moment | None
+    triggered_at: Moment | None = Field(description="just before the machine was told")
+    finished_at: Moment | None
+
+
+class RunWithTraceOut(RunOut):
+    """A run with all that was read and written, in order."""
+
+    trace: list[dict[str, Any]]
+
+
+class RunListOut(Schema):
+    """Runs, newest first."""
+
+    runs: list[RunOut]
+    next: int | None = Field(description="give it as `before` for the runs that follow; null: there are no more")
+
+
+class RunFilter(Schema):
+    """Which runs to list."""
+
+    plc: str | None = Field(None, max_length=50, description="name or number of a PLC")
+    state: State | None = Field(None, description="only runs in this state")
+    limit: int = Field(50, ge=1, le=200)
+    before: int | None = Field(None, ge=1, le=LARGEST_ID, description="only runs older than this one")
+
+
+class PLCOut(Schema):
+    """A registered PLC and what is known of its reachability."""
+
+    id: int
+    name: str
+    title: str
+    area: str
+    profile: str = Field(description="machine type")
+    state: Annotated[str, _one_of(*PLC_STATES)] = Field(description="what the last conversation found")
+    reason: str = Field(description="why it is not reachable")
+
+
+class PLCListOut(Schema):
+    """All registered PLCs, by name."""
+
+    plcs: list[PLCOut]
+
+
+class ParameterOut(Schema):
+    """A typed, limited input of a command."""
+
+    name: str
+    label: str
+    type: Annotated[str, _one_of(*ParameterType)]
+    unit: str
+    minimum: float | None
+    maximum: float | None
+    default: bool | int | float | str | None = Field(description="null: must be given")
+    is_required: bool
+
+
+class CommandOut(Schema):
+    """A named function of a machine."""
+
+    name: str
+    title: str
+    description: str
+    time_limit_s: float = Field(description="for the whole command, before and again after the machine is told")
+    parameters: list[ParameterOut]
+
+
+class CommandListOut(Schema):
+    """The commands of a PLC's profile."""
+
+    commands: list[CommandOut]
+
+
+class HealthOut(Schema):
+    """Only the status; strangers see nothing else."""
+
+    status: str
+
+
+class FaultOut(Schema):
+    """One wrong field."""
+
+    field: str
+    message: str
+
+
+class ProblemOut(Schema):
+    """Problem details, RFC 9457."""
+
+    type: str = Field(description=f"`{TYPE}` and the code by which a program tells problems apart")
+    title: str
+    status: int
+    detail: str = Field(description="what happened, in plain words")
+    instance: str | None = Field(None, description="the address, or the run")
+    errors: list[FaultOut] | None = Field(None, description="every wrong field, with 422")
+    run: RunOut | None = Field(None, description="the run, where there is one")
+
+
+READING = (401, 404, 422, 500, 503)
+COMMANDING = (400, 401, 403, 404, 409, 413, 415, 422, 500, 502, 503, 504)
+
+
+def answers(shape: Any, problems: Iterable[int] = READING) -> dict[int, Any]:
+    """The `response` of an operation: its good answer, and the problems that it may meet."""
+    return {200: shape} | dict.fromkeys(problems, ProblemOut)
+
+
+def with_problem_type(openapi: dict[str, Any]) -> None:
+    """ninja knows one media type for all answers; those of errors have their own."""
+    for operations in openapi["paths"].values():
+        for operation in operations.values():
+            for status, response in operation["responses"].items():
+                if status >= 400:
+                    response["content"] = {MEDIA_TYPE: response["content"].pop("application/json")}

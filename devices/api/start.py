@@ -1,0 +1,38 @@
+"""Start a batch: the short way for the MES, with the names that it uses."""
+
+from typing import Annotated
+
+from django.http import HttpRequest
+from ninja import Body, Path, Router
+
+from devices.api.commands import Answer, run_command
+from devices.api.schemas import COMMANDING, RunOut, StartIn, answers
+from devices.control.errors import InvalidParameters
+
+router = Router(tags=["Commands"])
+
+COMMAND = "start_batch"
+NAMES = {"batsize": "batch_size", "noksize": "nok_num"}
+CALLERS_NAMES = {ours: theirs for theirs, ours in NAMES.items()}
+UNKNOWN = "?"  # no parameter is called so: a field of another name is refused, also one named as the machine's own
+
+
+@router.put("/{id}", response=answers(RunOut, COMMANDING), operation_id="start_batch", summary="Start a batch")
+async def start_batch(
+    request: HttpRequest,
+    id: Annotated[str, Path(max_length=50, description="name or number of a PLC")],  # noqa: A002 - the address says so
+    body: Annotated[StartIn, Body(default_factory=StartIn)],
+) -> Answer:
+    """Start a batch on a PLC and answer what the PLC proved.
+
+    Both fields may be left out, and so may the body. A whole number is written as one: 15.0 is refused.
+    """
+    given = {NAMES.get(name, UNKNOWN + name): value for name, value in body.model_dump().items()}
+    try:
+        return await run_command(request, id, COMMAND, given)
+    except InvalidParameters as error:
+        raise InvalidParameters(tuple((_callers_name(name), fault) for name, fault in error.errors)) from error
+
+
+def _callers_name(name: str) -> str:
+    return CALLERS_NAMES.get(name, name.removeprefix(UNKNOWN))

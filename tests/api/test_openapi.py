@@ -1,0 +1,121 @@
+"""The docs: whole, and of use where there is no internet."""
+
+import json
+import re
+from typing import Any
+
+import pytest
+from django.contrib.staticfiles import finders
+from django.test import AsyncClient
+
+from devices.api import problems
+from devices.api.schemas import ProblemOut, RunOut
+from devices.control.gateway import Gateway
+from tests.api.callers import put
+from tests.doubles.fault_server import FaultServer
+
+RESULTS = {"200", "409", "502", "503", "504"}
+
+
+@pytest.fixture
+async def openapi(async_client: AsyncClient) -> dict[str, Any]:
+    """The document, as anybody gets it."""
+    return (await async_client.get("/api/openapi.json")).json()
+
+
+@pytest.fixture
+def operations(openapi: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """By method and address."""
+    return {
+        f"{method.upper()} {path}": operation
+        for path, operations in openapi["paths"].items()
+        for method, operation in operations.items()
+    }
+
+
+class TestTheDocument:
+    def test_has_a_name_and_a_version(self, openapi):
+        assert (openapi["info"]["title"], openapi["info"]["version"]) == ("PLC gateway", "1.0.0")
+
+    def test_has_every_operation_with_a_summary_and_a_description(self, operations):
+        assert operations.keys() == {
+            "PUT /api/start/{id}",
+            "POST /api/plcs/{plc}/commands/{command}",
+            "GET /api/plcs",
+            "GET /api/plcs/{plc}",
+            "GET /api/plcs/{plc}/commands",
+            "GET /api/runs",
+            "GET /api/runs/{run}",
+            "GET /api/health/live",
+            "GET /api/health/ready",
+        }
+        assert all(operation["summary"] and operation["description"] for operation in operations.values())
+
+    def test_tells_what_each_operation_answers_when_it_fails(self, operations):
+        for name, operation in operations.items():
+            errors = {status: content for status, content in operation["responses"].items() if int(status) >= 400}
+            assert all(content["content"].keys() == {problems.MEDIA_TYPE} for content in errors.values())
+            if "health" not in name:
+                assert errors.keys() >= {"401", "422", "500", "503"}
+            if not name.startswith("GET"):
+                assert operation["responses"].keys() >= RESULTS | {"400", "401", "403", "404", "413", "415", "422"}
+
+    def test_asks_for_a_key_or_a_session(self, operations):
+        for name, operation in operations.items():
+            assert operation.get("security") == (None if "health" in name else [{"ApiKey": []}, {"Session": []}])
+
+    def test_describes_the_start(self, openapi, operations):
+        body = openapi["components"]["schemas"]["StartIn"]
+        told = {
+            name: (field["type"], field["description"], field["default"]) for name, field in body["properties"].items()
+        }
+        assert told == {
+            "batsize": ("integer", "batch size", 15),
+            "noksize": ("integer", "maximum consecutive failures", 3),
+        }
+        assert not body["additionalProperties"]
+        assert not body.get("required")
+        assert not operations["PUT /api/start/{id}"]["requestBody"]["required"]
+
+    @pytest.mark.django_db(transaction=True)
+    async def test_fits_what_is_answered(self, mes: AsyncClient, machine: FaultServer):
+        RunOut.model_validate((await put(mes, "/api/start/press-1")).json())
+        await machine.refuse_connects()
+        ProblemOut.model_validate((await put(mes, "/api/start/press-1")).json())
+        ProblemOut.model_validate((await put(mes, "/api/start/press-1", {"batsize": 0})).json())
+
+
+class TestThePage:
+    async def test_needs_no_internet(self, async_client: AsyncClient):
+        page = (await async_client.get("/api/docs")).content.decode()
+        addresses = re.findall(r'(?:src|href|url)\s*=\s*"([^"]+)"', page)
+        assert len(addresses) >= 3
+        assert all(address.startswith("/static/") for address in addresses)
+        assert all(finders.find(address.removeprefix("/static/")) for address in addresses)
+        assert "//" not in page.replace("<!DOCTYPE", "")
+
+    async def test_sends_the_document_to_no_validator(self, async_client: AsyncClient):
+        page = (await async_client.get("/api/docs")).content.decode()
+        settings = json.loads(re.search(r"<script type=\"application/json\"[^>]*>(.*?)</script>", page, re.DOTALL)[1])
+        assert settings["validatorUrl"] is None
+        assert settings["url"] == "/api/openapi.json"
+
+
+@pytest.mark.django_db(transaction=True)
+class TestHealth:
+    async def test_lives_without_a_gateway_and_is_not_ready(self, async_client: AsyncClient):
+        assert (await async_client.get("/api/health/live")).json() == {"status": "alive"}
+        assert (await async_client.get("/api/health/ready")).status_code == 503
+
+    async def test_is_ready_once_the_gateway_is(self, async_client: AsyncClient, gateway: Gateway):
+        answer = await async_client.get("/api/health/ready")
+        assert (answer.status_code, answer.json()) == (200, {"status": "ready"})
+
+    @pytest.mark.parametrize("change", [{"is_draining": True}, {"is_ready": False}])
+    async def test_is_not_ready_while_the_gateway_is_not(self, async_client: AsyncClient, gateway: Gateway, change):
+        for name, value in change.items():
+            setattr(gateway, name, value)
+        answer = await async_client.get("/api/health/ready")
+        assert answer.status_code == 503
+        assert answer.json().keys() == {"type", "title", "status", "detail"}
+        assert answer["Cache-Control"] == "no-store"
