@@ -1,0 +1,195 @@
+"""Parameters and steps of a command, edited together: a step may use a parameter that is not stored yet."""
+
+import re
+from collections import defaultdict
+from typing import Any
+
+from django import forms
+from django.core.exceptions import ValidationError
+
+from devices.admin.bases import InlineFormSet, ModelChoice, ModelForm
+from devices.admin.forms import Narrow, TellingForm, surviving, tell_twins, typed
+from devices.modbus.types import Table
+from devices.models import Command, Parameter, Step, Tag
+from devices.models.registry import TABLES
+from devices.models.step_rules import EXAMPLES, NO_TRIGGER, SECOND_TRIGGER
+
+PARAMETER = re.compile(r"\{\s*([^{}]*?)\s*\}")
+WORDS = {"true": True, "false": False}
+
+
+class ParameterForm(TellingForm):
+    """A row of the parameters; the default is typed as it is meant, without JSON's quotes."""
+
+    default = forms.CharField(
+        required=False,
+        max_length=100,
+        widget=Narrow(8),
+        help_text="Used when the caller gives none. Empty: the caller must give it.",
+    )
+
+    class Meta:
+        model = Parameter
+        fields = ("name", "label", "data_type", "unit", "minimum", "maximum", "default")
+        widgets = {
+            "name": Narrow(18),
+            "label": Narrow(30),
+            "unit": Narrow(6),
+            "minimum": Narrow(8),
+            "maximum": Narrow(8),
+        }
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.instance.are_steps_checked_elsewhere = True
+        self.initial["default"] = _as_typed(self.instance.default)
+        for field in ("minimum", "maximum"):
+            limit = getattr(self.instance, field)
+            self.initial[field] = limit if limit is None else f"{limit:.15g}"
+
+    def clean(self) -> dict[str, Any] | None:
+        """Read the default as the parameter's type says."""
+        text, data_type = self.cleaned_data.get("default"), self.cleaned_data.get("data_type")
+        if text is not None and data_type is not None:
+            try:
+                self.cleaned_data["default"] = _as_meant(text, data_type)
+            except ValueError:
+                self.add_error("default", f"Must be {EXAMPLES[data_type]}.")
+        return super().clean()
+
+
+def _as_typed(default: Any) -> str:
+    if default is None:
+        return ""
+    return str(default).lower() if isinstance(default, bool) else str(default)
+
+
+def _as_meant(text: str, data_type: str) -> Any:
+    if not text:
+        return None
+    if data_type == "integer":
+        return int(text)
+    if data_type == "number":
+        return int(text) if text.lstrip("+-").isdecimal() else float(text)
+    if data_type == "boolean":
+        if text.lower() not in WORDS:
+            raise ValueError(text)
+        return WORDS[text.lower()]
+    return text
+
+
+class ParameterFormSet(InlineFormSet):
+    """The parameters of a command; they are checked before its steps, which need to know them."""
+
+    def clean(self) -> None:
+        """Two of a name; and leave the rows where the steps find them."""
+        tell_twins(self, "parameter")
+        self.instance.drafted = [form.instance for form in surviving(self)]
+
+
+def parameters_of(command: Command) -> list[Parameter]:
+    """As they will be when the page is saved, or as they are stored where they are not on the page."""
+    drafted = getattr(command, "drafted", None)
+    return drafted if drafted is not None else list(command.parameters.all())
+
+
+class TagChoice(ModelChoice):
+    """Tags with what an engineer knows them by."""
+
+    def label_from_instance(self, tag: Tag) -> str:
+        """For example `start · 0x coil 0 · bool`."""
+        bit = "" if tag.bit is None else f".{tag.bit}"
+        return f"{tag.name} · {TABLES[Table(tag.table)]} {tag.address}{bit} · {tag.data_type}"
+
+
+class StepForm(TellingForm):
+    """A row of the steps; one field takes a constant or {parameter}."""
+
+    shown_at = {"parameter": "value"}
+
+    position = forms.IntegerField(
+        required=False,
+        min_value=0,
+        max_value=32767,
+        widget=Narrow(2, inputmode="numeric"),
+        help_text="Order within the phase, smaller first. Empty: after the others.",
+    )
+    value = forms.CharField(
+        label="value or {parameter}",
+        required=False,
+        max_length=100,
+        widget=Narrow(14),
+        help_text="A constant as you would say it: 15, 21.5, 0x1F, true, off, a label of the tag. Or a parameter "
+        "from the table above in braces: {batch_size}. Empty for get.",
+    )
+
+    class Meta:
+        model = Step
+        fields = ("phase", "position", "tag", "operator", "value", "timeout_s", "message")
+        widgets = {"timeout_s": Narrow(4, inputmode="decimal"), "message": Narrow(28)}
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if self.instance.parameter is not None:
+            self.initial["value"] = f"{{{self.instance.parameter.name}}}"
+
+    def clean(self) -> dict[str, Any] | None:
+        """Find the parameter that braces name."""
+        text = self.cleaned_data.get("value", "")
+        named = PARAMETER.fullmatch(text)
+        if named is None:
+            self.instance.parameter = None
+        else:
+            self.cleaned_data["value"] = ""
+            self._use_parameter(named[1])
+        return super().clean()
+
+    def _use_parameter(self, name: str) -> None:
+        command = typed(self, "command")
+        if command is None:
+            return  # a form that was tampered with; Django tells
+        known = parameters_of(command)
+        stored = None if "value" in self.changed_data else self.instance.parameter_id
+        # A parameter that is renamed on the same page is still the step's.
+        found = [each for each in known if (each.pk == stored if stored else each.name == name)]
+        if found:
+            self.instance.parameter = found[0]
+            return
+        names = ", ".join(f"{{{each.name}}}" for each in known) or "none"
+        self.add_error("value", f"The command has no parameter {name} (any more). It has: {names}.")
+
+
+class StepFormSet(InlineFormSet):
+    """The steps of a command, with what only all of them together show."""
+
+    def clean(self) -> None:
+        """Exactly one trigger, every parameter used, and a place for every step."""
+        super().clean()
+        steps = surviving(self)
+        self._place(steps)
+        triggers = [form for form in steps if form.instance.phase == "trigger"]
+        for form in triggers[1:]:
+            form.add_error("phase", SECOND_TRIGGER)
+        faults = [] if triggers else [NO_TRIGGER]
+        faults += [
+            f"No step uses the parameter {name}: a caller would give it for nothing. Use it, or delete it."
+            for name in self._unused(steps)
+        ]
+        if faults:
+            raise ValidationError(faults)
+
+    def _place(self, steps: list[ModelForm]) -> None:
+        """Steps without a position go behind the others of their phase."""
+        last: dict[str, int] = defaultdict(int)
+        for form in steps:
+            phase, position = form.instance.phase, typed(form, "position")
+            last[phase] = max(last[phase], position or 0)
+        for form in steps:
+            if typed(form, "position") is None:
+                last[form.instance.phase] += 1
+                form.instance.position = last[form.instance.phase]
+
+    def _unused(self, steps: list[ModelForm]) -> list[str]:
+        used = [form.instance.parameter for form in steps]
+        # By identity: parameters that are not stored yet are equal to nothing.
+        return [each.name for each in parameters_of(self.instance) if not any(each is other for other in used)]
