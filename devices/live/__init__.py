@@ -1,0 +1,1 @@
+"""Entrance for browsers: the live page, and the WebSocket over which it hears what happens."""
