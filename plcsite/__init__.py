@@ -1,0 +1,1 @@
+"""The assembly: settings, addresses, middleware and the ASGI application. Nobody imports it."""

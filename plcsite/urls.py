@@ -1,0 +1,15 @@
+"""Which address belongs to which room."""
+
+from django.contrib import admin
+from django.urls import include, path
+
+from devices.api import api
+from devices.live.urls import urlpatterns as live
+
+urlpatterns = [
+    path("admin/", admin.site.urls),
+    path("api/", api.urls),
+    path("", include(live)),
+]
+handler404 = "devices.api.problems.not_found"
+handler500 = "devices.api.problems.server_error"

@@ -1,0 +1,67 @@
+"""Pages that use, or do not use, what the middleware offers."""
+
+from django.contrib import admin, messages
+from django.http import HttpRequest, HttpResponse
+from django.urls import path
+from django.views.decorators.csrf import csrf_exempt
+from django.views.decorators.http import require_GET
+
+
+@csrf_exempt
+async def trivial(_request: HttpRequest) -> HttpResponse:
+    """What an API request needs of middleware: nothing."""
+    return HttpResponse("ok")
+
+
+async def count(request: HttpRequest) -> HttpResponse:
+    """Count the visits of a session."""
+    seen = await request.session.aget("seen", 0) + 1
+    await request.session.aset("seen", seen)
+    return HttpResponse(str(seen))
+
+
+async def tell(request: HttpRequest) -> HttpResponse:
+    """Leave a message for the next page."""
+    messages.info(request, request.GET["text"])
+    return HttpResponse("told")
+
+
+def read(request: HttpRequest) -> HttpResponse:
+    """Show the messages that wait."""
+    return HttpResponse(", ".join(str(message) for message in messages.get_messages(request)))
+
+
+async def whoami(request: HttpRequest) -> HttpResponse:
+    """The user of the session."""
+    return HttpResponse((await request.auser()).get_username())
+
+
+@require_GET
+async def only_get(_request: HttpRequest) -> HttpResponse:
+    """Refuses other methods."""
+    return HttpResponse("ok")
+
+
+async def form(_request: HttpRequest) -> HttpResponse:
+    """Takes forms with a token."""
+    return HttpResponse("taken")
+
+
+async def bug(_request: HttpRequest) -> HttpResponse:
+    """A mistake of ours."""
+    raise ZeroDivisionError("secret of the inside")
+
+
+urlpatterns = [
+    path("trivial", trivial),
+    path("count", count),
+    path("tell", tell),
+    path("read", read),
+    path("whoami", whoami),
+    path("only-get", csrf_exempt(only_get)),
+    path("form", form),
+    path("bug", bug),
+    path("admin/", admin.site.urls),
+]
+handler404 = "devices.api.problems.not_found"
+handler500 = "devices.api.problems.server_error"
