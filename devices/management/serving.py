@@ -1,0 +1,173 @@
+"""The gateway's life in one process: recover, listen, serve, drain, leave. No command is cut, no socket is left."""
+
+import asyncio
+import contextvars
+import faulthandler
+import gc
+import logging
+import signal
+from collections.abc import Callable, Coroutine, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, suppress
+from typing import Any
+
+from django.conf import settings
+from django.db import connections
+from django.urls import get_resolver
+from django.utils.module_loading import import_string
+
+from devices.control.gateway import Gateway
+from devices.management.database import require_migrated
+from devices.management.errors import CannotStart
+from devices.management.lock import sole_server
+from devices.management.watchdog import Watchdog
+from devices.management.webserver import GatewayServer, loop
+
+logger = logging.getLogger(__name__)
+
+Companion = AbstractAsyncContextManager[Any]
+"""A background part of the process (a poller, simulated machines): entered before the first caller, left last."""
+
+LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
+SIGNALS = (signal.SIGTERM, signal.SIGINT)
+CUT_S = 3.0  # for runs that are cut to store what is then true
+GOODBYE_S = 2.0  # for pages to answer the close of their socket
+LAST_RESORT_S = 20.0  # beyond the drain, for all that has no limit of its own; after a second signal half of it
+
+
+def run(
+    *,
+    host: str,
+    port: int,
+    companions: Sequence[Companion] = (),
+    on_ready: Callable[[], None] | None = None,
+    drain_s: float | None = None,
+) -> int:
+    """Serve until SIGTERM or SIGINT and return the exit code; to be called in the main thread, once a process.
+
+    `on_ready` is called when callers are accepted. A first signal lets what runs end, for at most `drain_s`
+    (the setting DRAIN_S); a second one means now.
+    """
+    drain_s = settings.DRAIN_S if drain_s is None else drain_s
+    try:
+        with sole_server():
+            require_migrated()
+            life = _Life(_load_server(), drain_s)
+            return life.run(life.serve(host, port, companions, on_ready))
+    except CannotStart as error:
+        logger.error("%s", error)  # a mistake of the set-up: its text says all, a stack nothing
+        return 1
+
+
+def _load_server() -> GatewayServer:
+    """The web server with all code loaded, so that the first caller does not pay for it."""
+    server = GatewayServer(import_string(settings.ASGI_APPLICATION))
+    get_resolver()._populate()  # noqa: SLF001  # Django does so at the first request
+    # What is loaded stays: left out of each collection, the longest pause falls from 60 to 20 ms.
+    gc.collect()
+    gc.freeze()
+    return server
+
+
+class _Life:
+    """One run of the server, from its first to its last moment on the event loop."""
+
+    def __init__(self, server: GatewayServer, drain_s: float) -> None:
+        self._server = server
+        self._drain_s = drain_s
+        self._gateway = Gateway()
+        self._asked_to_end = asyncio.Event()
+        self._drain_limit: asyncio.Timeout | None = None
+        self._is_drained = False
+        self._is_cut = False
+        self._main: asyncio.Task[None]
+
+    def run(self, serving: Coroutine[Any, Any, None]) -> int:
+        """Run `serve` on Daphne's loop, with signals, until it has ended."""
+        self._main = loop.create_task(serving, context=contextvars.Context())
+        self._main.add_done_callback(lambda _: self._server.end())
+        for number in SIGNALS:
+            loop.add_signal_handler(number, self._on_signal)
+        with Watchdog(loop):
+            self._server.run()
+        _close_loop()
+        _close_pools()
+        if not self._main.cancelled():
+            self._main.result()
+        return 1 if self._is_cut else 0
+
+    async def serve(
+        self, host: str, port: int, companions: Sequence[Companion], on_ready: Callable[[], None] | None
+    ) -> None:
+        """Recover, then listen; drain when asked to end, then close everything in the reverse order."""
+        async with AsyncExitStack() as stack:
+            stack.push_async_callback(self._close_gateway)
+            # What a dead process left is settled first: a caller must not read a run that nobody executes.
+            await self._gateway.start()
+            for companion in companions:
+                await stack.enter_async_context(companion)
+            if not self._asked_to_end.is_set():
+                _announce(host, self._server.listen(host, port))
+                if on_ready is not None:
+                    on_ready()
+            await self._asked_to_end.wait()
+            await self._drain()
+
+    def _on_signal(self) -> None:
+        if self._asked_to_end.is_set():
+            self._cut()
+            return
+        logger.info("Ending: what runs has %g s to finish; a second signal ends it now", self._drain_s)
+        faulthandler.dump_traceback_later(self._drain_s + LAST_RESORT_S, exit=True)
+        self._asked_to_end.set()
+
+    def _cut(self) -> None:
+        logger.warning("Ending now: what still runs is cut, and stored as cut")
+        faulthandler.dump_traceback_later(LAST_RESORT_S / 2, exit=True)
+        self._is_cut = True
+        self._gateway.hurry()
+        if self._drain_limit is None:
+            self._main.cancel()
+        elif not self._drain_limit.expired():
+            self._drain_limit.reschedule(loop.time() + CUT_S)
+
+    async def _drain(self) -> None:
+        with suppress(TimeoutError):
+            # The gateway keeps the limit by itself and then cuts its runs: leave it the time to store that.
+            async with asyncio.timeout(self._drain_s + CUT_S) as self._drain_limit:
+                # The gateway first: it is not ready and refuses commands from its first step on.
+                commands = asyncio.create_task(self._gateway.drain(self._drain_s))
+                await asyncio.sleep(0)
+                await self._server.stop_listening()
+                await commands
+                self._is_drained = True
+                await self._server.finish_requests()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(GOODBYE_S):
+                await self._server.close_pages()
+
+    async def _close_gateway(self) -> None:
+        """Where an error or a second signal came between: close the PLC connections and the journal all the same."""
+        if not self._is_drained:
+            await self._gateway.drain(0)
+
+
+def _announce(host: str, port: int) -> None:
+    logger.info("Ready on http://%s:%d/", f"[{host}]" if ":" in host else host, port)
+    if host not in LOOPBACK:
+        logger.warning("Whoever reaches %s reaches this gateway, unencrypted: put a TLS proxy before it", host)
+
+
+def _close_loop() -> None:
+    tasks = asyncio.all_tasks(loop)
+    for task in tasks:
+        task.cancel()
+    loop.run_until_complete(asyncio.gather(*tasks, return_exceptions=True))
+    loop.run_until_complete(loop.shutdown_asyncgens())
+    loop.run_until_complete(loop.shutdown_default_executor())
+    loop.close()
+
+
+def _close_pools() -> None:
+    for connection in connections.all(initialized_only=True):
+        if connection.vendor == "postgresql":
+            connection.close_pool()  # type: ignore[attr-defined]  # PostgreSQL's wrapper has one
