@@ -96,7 +96,7 @@ class Migration(migrations.Migration):
                 ('response_timeout_s', models.FloatField(default=1.0, help_text='Seconds to wait for one whole answer. Too short, and a write that the PLC carried out ends as “unknown”: give twice the slowest answer that you have seen.', validators=[devices.models.text_rules.Between(0.05, 60)], verbose_name='answer limit (s)')),
                 ('pause_after_connect_ms', models.PositiveIntegerField(default=0, help_text='Milliseconds before the first request, for PLCs that are not ready at once.', validators=[devices.models.text_rules.Between(0, 10000)], verbose_name='pause after connecting (ms)')),
                 ('pause_between_ms', models.PositiveIntegerField(default=0, help_text='Milliseconds between two requests, for PLCs that lose the second one otherwise.', validators=[devices.models.text_rules.Between(0, 10000)], verbose_name='pause between requests (ms)')),
-                ('max_connections', models.PositiveSmallIntegerField(default=1, help_text='How many the gateway opens at once. Leave it at 1 unless the commands of this PLC may run at the same time: many PLCs serve one to five in all, HMIs included.', validators=[devices.models.text_rules.Between(1, 32)], verbose_name='connections')),
+                ('max_connections', models.PositiveSmallIntegerField(default=1, help_text='How many the gateway opens at once. Commands of one PLC go one after the other all the same: more than 1 only lets it be read meanwhile. Many PLCs serve one to five in all, HMIs included.', validators=[devices.models.text_rules.Between(1, 32)], verbose_name='connections')),
                 ('max_waiting', models.PositiveSmallIntegerField(default=32, help_text='Commands that may wait for their turn; one more is refused at once.', validators=[devices.models.text_rules.Between(1, 1000)], verbose_name='commands waiting')),
                 ('turn_timeout_s', models.FloatField(default=30.0, help_text='Seconds that a command may wait for its turn; then it fails and nothing was sent.', validators=[devices.models.text_rules.Between(0.1, 3600)], verbose_name='longest wait (s)')),
                 ('keep_open_s', models.FloatField(default=0.0, help_text='Seconds to keep the connection for the next command. 0 closes at once, so that an HMI finds a free one. Keep it open for PLCs that drop their outputs when the link closes.', validators=[devices.models.text_rules.Between(0, 3600)], verbose_name='keep open (s)')),
@@ -129,7 +129,6 @@ class Migration(migrations.Migration):
                 ('result', models.JSONField(default=dict, help_text="The values that the command's read steps found.")),
                 ('trace', models.JSONField(default=list, help_text='What happened, step by step, in milliseconds from its start.')),
                 ('version', models.PositiveIntegerField(default=1, help_text='Goes up by one at each change of the record.')),
-                ('exclusive', models.BooleanField(default=True, help_text='No other run was possible on this PLC meanwhile.')),
                 ('accepted_at', models.DateTimeField(help_text='Stored, before anything was sent.', verbose_name='accepted')),
                 ('started_at', models.DateTimeField(help_text='Its turn came.', null=True, verbose_name='started')),
                 ('triggered_at', models.DateTimeField(help_text='From here on the machine may have been told.', null=True, verbose_name='trigger recorded')),
@@ -200,7 +199,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name='run',
-            constraint=models.UniqueConstraint(condition=models.Q(('exclusive', True), ('state', 'running')), fields=('plc',), name='one_running_per_exclusive_plc'),
+            constraint=models.UniqueConstraint(condition=models.Q(('state', 'running')), fields=('plc',), name='one_running_per_plc'),
         ),
         migrations.AddConstraint(
             model_name='tag',

@@ -165,8 +165,8 @@ class PLC(CheckedModel):
         "connections",
         default=1,
         validators=[Between(1, 32)],
-        help_text="How many the gateway opens at once. Leave it at 1 unless the commands of this PLC may run at the "
-        "same time: many PLCs serve one to five in all, HMIs included.",
+        help_text="How many the gateway opens at once. Commands of one PLC go one after the other all the same: more "
+        "than 1 only lets it be read meanwhile. Many PLCs serve one to five in all, HMIs included.",
     )
     max_waiting = models.PositiveSmallIntegerField(
         "commands waiting",

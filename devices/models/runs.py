@@ -66,7 +66,6 @@ class Run(models.Model):
     result = models.JSONField(default=dict, help_text="The values that the command's read steps found.")
     trace = models.JSONField(default=list, help_text="What happened, step by step, in milliseconds from its start.")
     version = models.PositiveIntegerField(default=1, help_text="Goes up by one at each change of the record.")
-    exclusive = models.BooleanField(default=True, help_text="No other run was possible on this PLC meanwhile.")
     accepted_at = models.DateTimeField("accepted", help_text="Stored, before anything was sent.")
     started_at = models.DateTimeField("started", null=True, help_text="Its turn came.")
     triggered_at = models.DateTimeField(
@@ -77,9 +76,7 @@ class Run(models.Model):
     class Meta:
         ordering = ["-id"]
         constraints = [
-            models.UniqueConstraint(
-                fields=["plc"], condition=Q(state="running", exclusive=True), name="one_running_per_exclusive_plc"
-            )
+            models.UniqueConstraint(fields=["plc"], condition=Q(state="running"), name="one_running_per_plc")
         ]
         indexes = [
             models.Index(fields=["plc", "-id"], name="run_newest_of_plc"),
