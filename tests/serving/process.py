@@ -71,6 +71,17 @@ class RunningServer:
         """For WebSockets; they must send the `origin` `url` or one of ALLOWED_HOSTS."""
         return self.url.replace("http", "ws", 1)
 
+    @property
+    def descriptors(self) -> int:
+        """Files and sockets that it has open now."""
+        return len(os.listdir(f"/proc/{self.process.pid}/fd"))
+
+    @property
+    def resident_kib(self) -> int:
+        """Memory that it occupies now."""
+        status = Path(f"/proc/{self.process.pid}/status").read_text()
+        return int(re.findall(r"VmRSS:\s+(\d+) kB", status)[0])
+
     def output(self) -> str:
         """All that it wrote so far."""
         return self.log.read_text()

@@ -3,32 +3,21 @@
 import asyncio
 import signal
 from collections.abc import AsyncIterator
-from pathlib import Path
 
 import httpx
 import pytest
-from django.conf import settings
-from django.db import connection
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
 from devices.management import demo_registry
-from devices.models import PLC, APIKey, Run, State
+from devices.models import PLC, State
 from devices.simulator.simulated_plc import SimulatedPLC
-from tests.serving.process import RunningServer, database_url, running_server
+from tests.serving.process import running_server
+from tests.serving.records import stored_states
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 START = {"batsize": 15, "noksize": 3}
-
-
-@pytest.fixture
-def key(transactional_db: None) -> str:
-    """The key of a MES."""
-    row = APIKey(name="mes")
-    secret = row.issue()
-    row.save()
-    return secret
 
 
 @pytest.fixture
@@ -39,35 +28,17 @@ async def machine() -> AsyncIterator[SimulatedPLC]:
 
 
 @pytest.fixture
-def environment(transactional_db: None, machine: SimulatedPLC) -> dict[str, str]:
-    """A child server on this test's database, with the machine in the registry."""
+def registry(transactional_db: None, machine: SimulatedPLC) -> None:
+    """`oven-1` is the machine."""
     demo_registry.create()
     PLC.objects.filter(name="oven-1").update(host="127.0.0.1", port=machine.server.port)
-    redis = {"REDIS_URL": settings.REDIS_URL} if settings.REDIS_URL else {}
-    return {"DATABASE_URL": database_url(connection), "LIVE_PUBLIC": "1", "SECRET_KEY": settings.SECRET_KEY, **redis}
-
-
-@pytest.fixture
-async def server(environment: dict[str, str], tmp_path: Path) -> AsyncIterator[RunningServer]:
-    """The site in a process of its own; the machine lives on while it starts and ends."""
-    context = running_server(tmp_path, env=environment, migrate=False)
-    running = await asyncio.to_thread(context.__enter__)
-    yield running
-    await asyncio.to_thread(context.__exit__, None, None, None)
-
-
-@pytest.fixture
-async def mes(server: RunningServer, key: str) -> AsyncIterator[httpx.AsyncClient]:
-    """A caller with a key."""
-    async with httpx.AsyncClient(base_url=server.url, headers={"X-API-Key": key}, timeout=30) as client:
-        yield client
 
 
 async def start(mes: httpx.AsyncClient) -> "asyncio.Task[httpx.Response]":
     """A start that has reached the machine, and is not done."""
     answer = asyncio.create_task(mes.put("/api/start/oven-1", json=START))
     for _ in range(100):
-        if await Run.objects.filter(state=State.RUNNING).aexists():
+        if State.RUNNING in await stored_states():
             return answer
         await asyncio.sleep(0.02)
     raise AssertionError(f"no run: {answer}")
@@ -79,7 +50,7 @@ class TestARunningCommand:
         server.signal(signal.SIGTERM)
         assert (await answer).status_code == 200
         assert await asyncio.to_thread(server.wait) == 0
-        assert (await Run.objects.aget()).state == State.SUCCEEDED
+        assert await stored_states() == [State.SUCCEEDED]
         assert machine.server.connections == 0
         assert "Traceback" not in server.output()
 
@@ -94,7 +65,7 @@ class TestARunningCommand:
         assert refused.headers["content-type"] == "application/problem+json"
         assert refused.json()["detail"]
         assert (await answer).status_code == 200
-        assert await Run.objects.acount() == 1
+        assert await stored_states() == [State.SUCCEEDED]
 
     async def test_is_cut_by_a_second_signal_and_stored_as_such(self, server, machine, mes):
         answer = await start(mes)
@@ -103,7 +74,7 @@ class TestARunningCommand:
         server.signal(signal.SIGTERM)
         assert (await answer).status_code in (503, 504)
         assert await asyncio.to_thread(server.wait, 8) == 1
-        assert (await Run.objects.aget()).state in (State.FAILED, State.UNKNOWN)
+        assert await stored_states() in ([State.FAILED], [State.UNKNOWN])
         await asyncio.sleep(0.5)
         assert machine.server.connections == 0
 
@@ -117,7 +88,7 @@ class TestARunningCommand:
         await asyncio.to_thread(server.wait)
         next_server = running_server(tmp_path, env=environment, migrate=False)
         await asyncio.to_thread(next_server.__enter__)
-        assert (await Run.objects.aget()).state in (State.FAILED, State.UNKNOWN)
+        assert await stored_states() in ([State.FAILED], [State.UNKNOWN])
         await asyncio.to_thread(next_server.__exit__, None, None, None)
 
 

@@ -1,0 +1,3 @@
+"""What the tests of a running site share."""
+
+from tests.serving.fixtures import environment, key, mes, server  # noqa: F401
