@@ -14,7 +14,7 @@ export function timeOf(run) {
 export function refresh(root, now) {
   for (const time of root.querySelectorAll("time[datetime]")) {
     const ms = now - Date.parse(time.dateTime);
-    const text = time.hasAttribute("data-open") ? span(ms) && `for ${span(ms)}` : age(ms);
+    const text = time.hasAttribute("data-open") ? (span(ms) ? `for ${span(ms)}` : "now") : age(ms);
     if (time.textContent !== text) time.textContent = text;
   }
 }

@@ -4,9 +4,15 @@ export const SHOWN = 50; // runs
 
 const order = new Intl.Collator(undefined, { numeric: true }); // Line 2 before Line 10
 
+/** Place by place, as one walks through the plant. */
+function compare(one, other) {
+  return order.compare(one.area, other.area) || order.compare(one.title || one.name, other.title || other.name);
+}
+
 export class Board {
   plcs = [];
   #runs = new Map();
+  #newest = null;
   /** Milliseconds by which the server's clock is ahead of ours: a wall screen's clock may be wrong. */
   #ahead = 0;
 
@@ -19,7 +25,7 @@ export class Board {
   takeSnapshot(snapshot, isFirst) {
     this.#ahead = Date.parse(snapshot.now) - Date.now() || 0;
     if (isFirst) this.#keepOnly(new Set(snapshot.runs.map((run) => run.id)));
-    this.plcs = snapshot.plcs.sort((one, other) => order.compare(one.title || one.name, other.title || other.name));
+    this.plcs = snapshot.plcs.sort(compare);
     for (const run of snapshot.runs) this.takeRun(run);
   }
 
@@ -30,6 +36,7 @@ export class Board {
     const isSame = known && known.accepted_at === run.accepted_at;
     if (isSame && known.version >= run.version) return false;
     this.#runs.set(run.id, run);
+    this.#newest = null;
     const plc = this.plc(run.plc);
     if (plc && run.id > (plc.last_run_id ?? 0)) plc.last_run_id = run.id;
     this.#prune();
@@ -47,16 +54,26 @@ export class Board {
     return this.plcs.find((plc) => plc.name === name);
   }
 
-  lastRun(plc) {
-    return this.#runs.get(plc.last_run_id);
+  /** What the PLC does now; else what it did last. */
+  runOf(plc) {
+    // Among the newest only: all of them are in each snapshot, so that none of them stays open by mistake.
+    const isNow = (run) => run.plc === plc.name && run.state === "running";
+    return this.newest().find(isNow) ?? this.#runs.get(plc.last_run_id);
+  }
+
+  /** How many runs wait for the PLC. */
+  waiting(plc) {
+    return this.newest().filter((run) => run.plc === plc.name && run.state === "queued").length;
   }
 
   /** The runs to show, newest first. */
   newest() {
-    return [...this.#runs.values()].sort((one, other) => other.id - one.id).slice(0, SHOWN);
+    this.#newest ??= [...this.#runs.values()].sort((one, other) => other.id - one.id).slice(0, SHOWN);
+    return this.#newest;
   }
 
   #keepOnly(ids) {
+    this.#newest = null;
     for (const id of this.#runs.keys()) if (!ids.has(id)) this.#runs.delete(id);
   }
 

@@ -1,7 +1,7 @@
 // One card a PLC: its state, and what it did last.
 
 import { arrange, el, pill } from "./elements.js";
-import { PLC_STATES, RUN_STATES, advice, describe, values } from "./words.js";
+import { PLC_STATES, RUN_STATES, advice, describe, stateOf, values } from "./words.js";
 import { timeOf } from "./ages.js";
 
 export class Cards {
@@ -13,7 +13,7 @@ export class Cards {
   }
 
   render(board) {
-    const wanted = board.plcs.map((plc) => this.#card(plc, board.lastRun(plc)));
+    const wanted = board.plcs.map((plc) => this.#card(plc, board.runOf(plc), board.waiting(plc)));
     arrange(this.#list, wanted);
     this.#list.toggleAttribute("data-many", wanted.length > 12);
     const names = new Set(board.plcs.map((plc) => plc.name));
@@ -21,30 +21,32 @@ export class Cards {
   }
 
   /** The card of a PLC; rebuilt only if what it shows has changed. */
-  #card(plc, run) {
-    const shows = JSON.stringify([plc, run?.id, run?.version, run?.accepted_at]);
+  #card(plc, run, waiting) {
+    const shows = JSON.stringify([plc, run?.id, run?.version, run?.accepted_at, waiting]);
     const known = this.#cards.get(plc.name) ?? { card: el("li", { class: "card", "data-plc": plc.name }) };
     if (known.shows !== shows) {
       known.shows = shows;
-      known.card.dataset.state = plc.state;
+      known.card.dataset.state = stateOf(plc);
       known.card.dataset.tone = run ? describe(RUN_STATES, run.state).tone : "quiet";
-      known.card.replaceChildren(...content(plc, run));
+      known.card.replaceChildren(...content(plc, run, waiting));
       this.#cards.set(plc.name, known);
     }
     return known.card;
   }
 }
 
-function content(plc, run) {
+function content(plc, run, waiting) {
   return [
-    el("p", { class: "card-state" }, pill(describe(PLC_STATES, plc.state)), el("span", {}, plc.area)),
+    el("p", { class: "card-state" }, pill(describe(PLC_STATES, stateOf(plc))), el("span", {}, plc.area)),
     el("div", { class: "card-name" }, el("h3", {}, plc.title || plc.name), plc.title ? el("code", {}, plc.name) : ""),
-    plc.reason && plc.state !== "online" ? el("p", { class: "reason" }, plc.reason) : "",
-    run ? lastRun(run) : el("p", { class: "last none" }, "No run yet"),
+    plc.reason ? el("p", { class: "reason" }, plc.reason) : "",
+    run ? lastRun(run, plc.reason, run.state === "running" ? waiting : 0) : el("p", { class: "last none" }, "No run yet"),
   ].filter((child) => child !== "");
 }
 
-function lastRun(run) {
+function lastRun(run, reason, waiting) {
+  // What stands above as the PLC's own trouble need not be read twice.
+  const isTold = run.state === "succeeded" || (reason && run.detail.includes(reason));
   const state = describe(RUN_STATES, run.state);
   const isLook = state.tone === "look";
   return el(
@@ -53,6 +55,7 @@ function lastRun(run) {
     el("p", { class: "last-state" }, pill(state), timeOf(run)),
     el("p", { class: "last-command" }, el("code", {}, run.command), " ", values(run.result) || values(run.parameters)),
     isLook ? el("p", { class: "advice", "data-tone": "look" }, advice(run) || "Look before you repeat") : "",
-    run.state === "succeeded" ? "" : el("p", { class: "detail", title: run.detail }, run.detail),
+    isTold ? "" : el("p", { class: "detail", title: run.detail }, run.detail),
+    waiting ? el("p", { class: "waiting" }, `${waiting} more waiting`) : "",
   );
 }

@@ -7,7 +7,7 @@ import { Connection } from "./connection.js";
 import { el, pill } from "./elements.js";
 import { Rows } from "./rows.js";
 import { Speech } from "./speech.js";
-import { CONNECTION_STATES, PLC_STATES, describe, moment } from "./words.js";
+import { CONNECTION_STATES, PLC_STATES, describe, moment, stateOf } from "./words.js";
 
 const TICK_MS = 1000;
 
@@ -34,7 +34,7 @@ function draw() {
 
 function showAmounts() {
   const amounts = new Map();
-  for (const plc of board.plcs) amounts.set(plc.state, (amounts.get(plc.state) ?? 0) + 1);
+  for (const state of board.plcs.map(stateOf)) amounts.set(state, (amounts.get(state) ?? 0) + 1);
   const texts = Object.keys(PLC_STATES).filter((state) => amounts.has(state));
   part("counts").textContent = texts
     .map((state) => `${amounts.get(state)} ${describe(PLC_STATES, state).word.toLowerCase()}`)

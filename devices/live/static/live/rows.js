@@ -59,18 +59,22 @@ export class Rows {
 }
 
 function cell(name, ...children) {
-  return el("td", { role: "cell", class: name }, ...children);
+  // Spaces between them: where a line may break, and what is copied with the text.
+  const spaced = children.filter((child) => child !== "").flatMap((child) => [child, " "]);
+  return el("td", { role: "cell", class: name }, ...spaced.slice(0, -1));
 }
 
 /** What came of it; on one line where there is room, in the order of its weight. */
 function outcome(run) {
   const took = duration(run);
   const isLook = describe(RUN_STATES, run.state).tone === "look";
+  const found = values(run.result);
+  const isTold = run.state === "succeeded" && found;
   const hint = advice(run) || (isLook ? "Look before you repeat" : "");
   return [
     isLook ? el("span", { class: "advice", "data-tone": "look" }, `${hint}.`) : "",
-    values(run.result) ? el("span", { class: "result" }, values(run.result)) : "",
-    run.detail ? el("span", { class: "detail" }, run.detail) : "",
+    found ? el("span", { class: "result" }, found) : "",
+    run.detail && !isTold ? el("span", { class: "detail" }, run.detail) : "",
     hint && !isLook ? el("span", { class: "advice" }, `${hint}.`) : "",
     took ? el("span", { class: "took" }, `Took ${took}.`) : "",
   ];

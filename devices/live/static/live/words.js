@@ -16,7 +16,8 @@ export const RUN_STATES = {
 export const PLC_STATES = {
   online: { word: "Online", shape: "disc", tone: "good" },
   offline: { word: "Offline", shape: "cut", tone: "bad" },
-  unknown: { word: "Unknown", shape: "ring", tone: "quiet" },
+  "not-reached": { word: "Not reached", shape: "cut", tone: "warn" },
+  unknown: { word: "Not checked", shape: "ring", tone: "quiet" },
   disabled: { word: "Disabled", shape: "barred", tone: "quiet" },
 };
 
@@ -36,6 +37,11 @@ const ADVICE = {
 /** A state that this page does not know: shown as it is called, and as nothing to rely on. */
 export function describe(states, name) {
   return states[name] ?? { word: String(name), shape: "diamond", tone: "look" };
+}
+
+/** A PLC's state as it is shown: one that failed just now is not offline yet, and nobody should take it for fine. */
+export function stateOf({ state, reason }) {
+  return reason && (state === "online" || state === "unknown") ? "not-reached" : state;
 }
 
 /** What to do about a run that did not succeed; empty while it runs. */
@@ -75,10 +81,11 @@ export function span(ms) {
   return `${Math.floor(seconds / 86400)} days`;
 }
 
-/** How long a run took, `0.42 s`: from acceptance to its end. */
+/** How long a run took, `420 ms`: from acceptance to its end. */
 export function duration(run) {
   if (!run.finished_at) return "";
-  const seconds = (Date.parse(run.finished_at) - Date.parse(run.accepted_at)) / 1000;
-  if (!(seconds >= 0)) return "";
-  return seconds < 10 ? `${seconds.toFixed(2)}\u00a0s` : span(seconds * 1000);
+  const ms = Date.parse(run.finished_at) - Date.parse(run.accepted_at);
+  if (!(ms >= 0)) return "";
+  if (ms < 1000) return `${Math.max(1, ms)}\u00a0ms`;
+  return ms < 10_000 ? `${(ms / 1000).toFixed(1)}\u00a0s` : span(ms);
 }

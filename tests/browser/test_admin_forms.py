@@ -1,0 +1,86 @@
+"""The admin as an engineer fills it in."""
+
+import pytest
+from playwright.sync_api import Locator, Page, expect
+
+from devices.models import PLC, Profile, Tag
+
+pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("engineer")]
+
+
+@pytest.fixture
+def environment(environment, press):
+    """With a machine."""
+    return environment
+
+
+def save(page: Page) -> None:
+    page.get_by_role("button", name="Save", exact=True).click()
+
+
+def complaint_at(field: Locator) -> Locator:
+    """What stands in a form's row beside its field."""
+    return field.locator("xpath=ancestor::div[contains(@class, 'form-row')]").locator(".errorlist")
+
+
+class TestAWrongValue:
+    def test_of_a_plc_is_told_at_its_field_and_nothing_is_stored(self, page, server):
+        page.goto(f"{server.url}/admin/devices/plc/add/")
+        page.get_by_label("Name:", exact=True).fill("press-2")
+        page.get_by_label("Profile:").select_option("batch-machine")
+        page.get_by_label("Host:").fill("http://10.0.0.7/")
+        page.get_by_label("Port:").fill("70000")
+        save(page)
+        expect(complaint_at(page.get_by_label("Host:"))).to_contain_text("without http://")
+        expect(complaint_at(page.get_by_label("Port:"))).to_contain_text("Must be 1 to 65535.")
+        expect(complaint_at(page.get_by_label("Name:", exact=True))).to_have_count(0)
+        expect(page.get_by_label("Host:")).to_have_value("http://10.0.0.7/")
+        assert not PLC.objects.filter(name="press-2").exists()
+
+    def test_of_a_tag_is_told_above_its_row_and_marks_its_field(self, page, server):
+        profile = Profile.objects.get()
+        before = Tag.objects.count()
+        page.goto(f"{server.url}/admin/devices/profile/{profile.pk}/change/")
+        for address, table, data_type in (("70000", "4x holding", "uint16"), ("8", "0x coil", "float32")):
+            page.get_by_text("Add another Tag").click()
+            row = page.locator("tr.dynamic-tags").last
+            row.locator("[name$=-name]").fill(f"tag_{address}")
+            row.locator("[name$=-table]").select_option(table)
+            row.locator("[name$=-address]").fill(address)
+            row.locator("[name$=-data_type]").select_option(data_type)
+        save(page)
+        told = page.locator(".row-form-errors")
+        expect(told.nth(0)).to_contain_text("Address: Must be 0 to 65535: addresses count from zero")
+        expect(told.nth(1)).to_contain_text("Type: ")
+        expect(page.locator("td.field-address .errorlist")).to_have_count(1)
+        expect(page.locator("td.field-data_type .errorlist")).to_have_count(1)
+        assert Tag.objects.count() == before
+
+    def test_of_a_new_profile_can_be_mended_in_place(self, page, server):
+        page.goto(f"{server.url}/admin/devices/profile/add/")
+        page.get_by_label("Name:", exact=True).fill("Mixer 2000")
+        save(page)
+        expect(complaint_at(page.get_by_label("Name:", exact=True))).to_contain_text("for example")
+        page.get_by_label("Name:", exact=True).fill("mixer-2000")
+        save(page)
+        expect(page.locator(".messagelist .success")).to_contain_text("mixer-2000")
+        assert Profile.objects.filter(name="mixer-2000").exists()
+
+
+class TestAnAPIKey:
+    def test_is_shown_once_and_works(self, page, server, mes):
+        page.goto(f"{server.url}/admin/devices/apikey/add/")
+        page.get_by_label("Name:", exact=True).fill("mes-line-1")
+        save(page)
+        expect(page.get_by_text("This is the only time that the key is shown.")).to_be_visible()
+        key = page.get_by_label("X-API-Key").input_value()
+        answer = mes.put(f"{server.url}/api/start/press-1", headers={"X-API-Key": key})
+        assert (answer.status_code, answer.json()["caller"]) == (200, "key mes-line-1")
+
+        page.get_by_role("link", name="I have copied it").click()
+        page.get_by_role("link", name="mes-line-1").click()
+        expect(page.get_by_label("Name:", exact=True)).to_have_value("mes-line-1")
+        secret = key.split("_")[3]
+        assert secret not in page.content()
+        page.go_back()
+        assert secret not in page.content()
