@@ -62,9 +62,9 @@ class FaultServer:
         self.requests: list[Request] = []
         """All that came, in order, carried out or not."""
         self.connects = 0
-        """Connections that were taken in, served or reset."""
+        """Connections that were taken in, served or turned away."""
         self.turned_away = 0
-        """Connections that were reset because the PLC was full."""
+        """Connections that were reset or closed because the PLC was full."""
         self.peak_connections = 0
         self._memory = Memory(size)
         self._orders: list[Order] = []
@@ -222,9 +222,9 @@ class FaultServer:
             await self._has_room.wait()
             connection = Connection(await self._listener.accept())
             self.connects += 1
-            if self._is_full and self.when_full is Full.RESET:
+            if self._is_full and self.when_full in (Full.RESET, Full.CLOSE):
                 self.turned_away += 1
-                connection.reset()
+                (connection.reset if self.when_full is Full.RESET else connection.close)()
                 continue
             if self._is_full and self.when_full is Full.KICK_OLDEST:
                 self._kick(self._served[0])

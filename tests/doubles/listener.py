@@ -1,4 +1,4 @@
-"""The listening socket of the PLC double: refuses, or serves so many and is full in one of four ways."""
+"""The listening socket of the PLC double: refuses, or serves so many and is full in one of five ways."""
 
 import asyncio
 import ctypes
@@ -19,6 +19,8 @@ class Full(StrEnum):
     """Lets its SYN fall: the client's connect runs into its limit."""
     RESET = "reset"
     """Takes it and resets it at once."""
+    CLOSE = "close"
+    """Takes it and closes it at once."""
     KICK_OLDEST = "kick oldest"
     """Closes the connection that it has had longest, as a Schneider M241 does."""
 
