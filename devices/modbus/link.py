@@ -191,7 +191,10 @@ class Link:
             async with asyncio.timeout(self.endpoint.response_timeout_s):
                 self._is_waiting, self._has_heard = True, False
                 answer: ModbusPDU = await getattr(client, name)(*arguments, device_id=self.endpoint.unit, **named)
-        except (ConnectionException, struct.error, ValueError, TypeError, OverflowError) as error:
+        except ConnectionException as error:  # pymodbus's words for it are no plant words
+            await self.close()
+            raise LinkUnavailable(f"{what}: not sent, {self} had closed the connection") from error
+        except (struct.error, ValueError, TypeError, OverflowError) as error:
             await self.close()
             raise LinkUnavailable(f"{what}: not sent, {error}") from error
         except (TimeoutError, OSError, ModbusException, WrongAnswer) as error:
