@@ -1,0 +1,309 @@
+"""What can go wrong once the PLC serves us, row by row.
+
+Before the trigger: the machine was not told. On the trigger: nobody knows, and nothing is sent a second time.
+"""
+
+import asyncio
+from time import monotonic
+
+import pytest
+from channels.db import database_sync_to_async
+from django.test import AsyncClient
+
+from devices.models import PLC, Command, Step, Tag
+from tests.doubles import faults
+from tests.doubles.fault_server import FaultServer
+from tests.doubles.pdu import WRITES
+from tests.doubles.wire import Exchange, Fault
+from tests.faults.ends import (
+    FAILED,
+    FAILED_FOR_GOOD,
+    REJECTED,
+    SUCCEEDED,
+    TIMED_OUT,
+    UNKNOWN,
+    End,
+    call,
+    ended,
+    is_registered,
+    next_one_succeeds,
+    saw,
+)
+
+ACK, FAULT = 3, 2  # discrete inputs
+SOON_S = 1.0  # "within 50 ms", on a machine that has other things to do
+
+HANGING_UP = {
+    "FIN before it was applied": faults.hang_up_before,
+    "FIN after it was applied": faults.hang_up_after,
+    "reset before it was applied": faults.reset_before,
+    "reset after it was applied": faults.reset_after,
+    "FIN amid the answer": faults.hang_up_amid,
+}
+SILENCE = {
+    "silence, not applied": faults.swallow,
+    "silence, applied": faults.mute,
+    "truncated answer": faults.half_an_answer,
+    "an answer after the limit": faults.late(0.3),
+    "a byte at a time, over the limit": faults.trickle(0.05),
+}
+NONSENSE = {
+    "garbage": faults.garbage(bytes(range(200, 256)) * 4),
+    "text": faults.garbage(b"HTTP/1.1 400 Bad Request\r\n\r\n"),
+    "a flood": faults.flood(),
+    "a length too long": faults.length(3),
+    "a length too short": faults.length(-1),
+    "a length of 60000": faults.length(60_000),
+    "a function and no body": faults.body(b"\x05"),
+    "an empty body": faults.body(b""),
+    "trailing bytes": faults.trailing(b"\0\0"),
+}
+WRONG = {
+    "another transaction id": faults.transaction(77),
+    "transaction id 0": faults.transaction(0),
+    "another unit": faults.unit(9),
+    "another protocol id": faults.protocol(1),
+    "a neighbouring function": faults.neighbouring_function,
+    "an unknown function": faults.function(0x41),
+    "another address": faults.echo(address=1),
+    "another value or count": faults.echo(value=1),
+    "all zero": faults.garbage(bytes(12)),
+}
+DOUBTFUL = HANGING_UP | SILENCE | NONSENSE | WRONG
+HARMLESS = {
+    "a byte at a time, within the limit": faults.trickle(0.003),
+    "an answer just within the limit": faults.late(0.05),
+    "a duplicate answer": faults.twice,
+    "stale and good glued together": faults.stale_first,
+}
+
+
+def by_name(rows: dict[str, Fault]) -> pytest.MarkDecorator:
+    return pytest.mark.parametrize("fault", rows.values(), ids=rows.keys())
+
+
+class TestBeforeTheTrigger:
+    @by_name(DOUBTFUL)
+    async def test_a_doubtful_answer_keeps_the_trigger_back(self, mes: AsyncClient, machine: FaultServer, fault: Fault):
+        machine.misbehave(fault, functions=(6, 16))
+        run = await ended(await call(mes), FAILED)
+        assert run.triggered_at is None
+        assert machine.connects == 1
+        assert len(machine.writes) == 1
+        saw(machine, [])
+        await next_one_succeeds(mes, machine)
+
+    @by_name({name: fault for name, fault in DOUBTFUL.items() if not name.startswith("another value")})
+    async def test_a_doubtful_interlock_keeps_everything_back(
+        self, mes: AsyncClient, machine: FaultServer, fault: Fault
+    ):
+        machine.misbehave(fault, at="fault")
+        await ended(await call(mes), FAILED)
+        assert machine.connects == 1
+        assert machine.writes == []
+
+    @by_name(HARMLESS)
+    async def test_a_right_answer_is_taken(self, mes: AsyncClient, machine: FaultServer, fault: Fault):
+        machine.misbehave(fault, functions=(6, 16), times=None)
+        await ended(await call(mes), SUCCEEDED)
+        saw(machine, [1, 0])
+
+
+class TestOnTheTrigger:
+    @by_name(DOUBTFUL)
+    async def test_a_doubtful_answer_is_unknown_and_the_trigger_cleared(
+        self, mes: AsyncClient, machine: FaultServer, fault: Fault
+    ):
+        machine.misbehave(fault, functions=WRITES, at="start")
+        run = await ended(await call(mes), UNKNOWN)
+        assert run.triggered_at is not None
+        assert machine.connects == 2, "cleared over a connection that is in no doubt"
+        saw(machine, [1, 0])
+        assert machine.coils[0] == 0
+        await next_one_succeeds(mes, machine)
+
+    @by_name(DOUBTFUL)
+    async def test_a_doubtful_answer_to_a_plain_command_is_unknown(
+        self, mes: AsyncClient, machine: FaultServer, fault: Fault
+    ):
+        machine.misbehave(fault, functions=WRITES, at="reset")
+        await ended(await call(mes, "reset"), UNKNOWN)
+        assert machine.connects == 1
+        assert [write.values for write in machine.writes] == [(1,)]
+
+    @by_name(HARMLESS)
+    async def test_a_right_answer_is_taken(self, mes: AsyncClient, machine: FaultServer, fault: Fault):
+        machine.misbehave(fault, functions=WRITES, at="start")
+        await ended(await call(mes), SUCCEEDED)
+        saw(machine, [1, 0])
+
+    async def test_a_request_that_the_plc_never_read_counts_as_sent(self, mes: AsyncClient, machine: FaultServer):
+        """Bytes given to the kernel: the PLC holds its connection, reads no more, and goes."""
+        machine.misbehave(answer_and_read_no_more, at="setpoint", functions=WRITES)
+        await ended(await call(mes, "start_batch"), UNKNOWN)
+        saw(machine, [0])
+
+
+class TestAHangUp:
+    @by_name(HANGING_UP)
+    @pytest.mark.parametrize(("place", "end"), [("setpoint", FAILED), ("start", UNKNOWN)])
+    async def test_is_seen_at_once(
+        self, mes: AsyncClient, machine: FaultServer, press: PLC, fault: Fault, place: str, end: End
+    ):
+        await is_registered(press, response_timeout_s=10)
+        machine.misbehave(fault, functions=WRITES, at=place)
+        started = monotonic()
+        await ended(await call(mes), end)
+        assert monotonic() - started < SOON_S
+
+
+class TestALateAnswer:
+    @pytest.mark.parametrize("keep_open_s", [0, 5])
+    async def test_of_the_last_command_does_not_meet_the_next(
+        self, mes: AsyncClient, machine: FaultServer, press: PLC, keep_open_s: float
+    ):
+        await is_registered(press, keep_open_s=keep_open_s)
+        machine.misbehave(faults.late(0.25), functions=WRITES, at="start")
+        await ended(await call(mes), UNKNOWN)
+        for _ in range(3):
+            await ended(await call(mes), SUCCEEDED)
+        assert machine.writes_to("start") == [1, 0] * 4
+
+
+class TestAFirstRequestThatIsSwallowed:
+    @pytest.mark.parametrize("place", ["fault", "batch_size", "setpoint", "start"])
+    async def test_is_not_sent_a_second_time_though_that_would_work(
+        self, mes: AsyncClient, machine: FaultServer, place: str
+    ):
+        machine.misbehave(faults.swallow, at=place)
+        await ended(await call(mes), UNKNOWN if place == "start" else FAILED)
+        covering = [request for request in machine.requests if request.covers(*machine.names[place])]
+        assert [request.values for request in covering if any(request.values)] == [
+            request.values for request in covering[:1] if any(request.values)
+        ]
+        saw(machine, [1, 0] if place == "start" else [])
+
+
+class TestTheKthParameterWrite:
+    """Three requests: batch_size and nok_num together, recipe, setpoint."""
+
+    REQUESTS = (("batch_size", "nok_num"), ("recipe",), ("setpoint",))
+
+    @pytest.mark.parametrize("k", [1, 2, 3])
+    @pytest.mark.parametrize(
+        ("fault", "end"),
+        [
+            (faults.exception(2), FAILED_FOR_GOOD),
+            (faults.swallow, FAILED),
+            (faults.reset_after, FAILED),
+            (faults.echo(address=1), FAILED),
+        ],
+        ids=["refused", "silence", "reset", "wrong echo"],
+    )
+    async def test_that_fails_leaves_the_trigger_out_and_is_in_the_trace(
+        self, mes: AsyncClient, machine: FaultServer, k: int, fault: Fault, end: End
+    ):
+        machine.misbehave(fault, functions=(6, 16), skip=k - 1)
+        run = await ended(await call(mes), end)
+        saw(machine, [])
+        assert len(machine.writes) == k
+        traced = [entry for entry in run.trace if entry["phase"] == "write"]
+        assert {entry["tag"] for entry in traced} == {tag for request in self.REQUESTS for tag in request}
+        assert any("error" in entry for entry in traced)
+
+
+class TestAnInterlock:
+    async def test_that_is_open_is_rejected_and_nothing_written(self, mes: AsyncClient, machine: FaultServer):
+        machine.discrete_inputs[FAULT] = 1
+        run = await ended(await call(mes), REJECTED)
+        assert "the machine has a fault" in run.detail
+        assert machine.writes == []
+
+
+def zero_the_machine(machine: FaultServer) -> None:
+    """All outputs and registers, as after a restart."""
+    for table in (machine.coils, machine.discrete_inputs, machine.holding_registers, machine.input_registers):
+        table[:] = [0] * len(table)
+
+
+class TestAfterTheTriggerWasEchoed:
+    async def test_an_acknowledge_that_never_comes_is_timed_out(self, mes: AsyncClient, machine: FaultServer):
+        hold(machine, ACK, 0)
+        run = await ended(await call(mes), TIMED_OUT)
+        assert "no answer to start" in run.detail
+        saw(machine, [1, 0])
+
+    async def test_a_plc_that_restarts_and_stays_away_is_unknown(self, mes: AsyncClient, machine: FaultServer):
+        machine.on_write("start", lambda value: value and machine._listener.refuse())
+        machine.misbehave(faults.reset_before, at="ack")
+        await ended(await call(mes), UNKNOWN)
+        saw(machine, [1])
+
+    async def test_a_plc_that_restarts_and_is_back_with_zeros_is_unknown(self, mes: AsyncClient, machine: FaultServer):
+        """The acknowledge is gone, and so is the trigger: that looks like the end of a handshake."""
+
+        async def restart(exchange: Exchange) -> None:
+            zero_the_machine(machine)
+            exchange.connection.reset()
+
+        machine.misbehave(restart, at="ack")
+        await ended(await call(mes), UNKNOWN)
+        saw(machine, [1, 0])
+
+    async def test_a_plc_that_restarts_between_acknowledge_and_result_is_unknown(
+        self, mes: AsyncClient, machine: FaultServer
+    ):
+        async def restart(exchange: Exchange) -> None:
+            zero_the_machine(machine)
+            exchange.connection.reset()
+
+        machine.misbehave(restart, at="batch_number")
+        await ended(await call(mes), UNKNOWN)
+        saw(machine, [1, 0])
+
+
+class TestAWatchdogThatClearsTheOutputs:
+    async def test_before_the_acknowledge_was_seen_is_timed_out(self, mes: AsyncClient, machine: FaultServer):
+        machine.on_write("start", lambda _: asyncio.get_running_loop().call_soon(clear_outputs, machine))
+        await ended(await call(mes), TIMED_OUT)
+        saw(machine, [1, 0])
+
+    async def test_does_not_let_a_stale_acknowledge_pass_that_stays(self, mes: AsyncClient, machine: FaultServer):
+        machine.discrete_inputs[ACK] = 1
+        hold(machine, ACK, 1)
+        answer = await call(mes)
+        assert answer.status_code == 502
+        saw(machine, [1, 0])
+
+    async def test_does_not_let_a_stale_acknowledge_pass_where_the_command_checks_it(
+        self, mes: AsyncClient, machine: FaultServer
+    ):
+        """The demo's way: an acknowledge of an earlier start, whose bit was not cleared, must not pass for ours."""
+        await check_the_acknowledge()
+        machine.discrete_inputs[ACK] = machine.coils[0] = 1
+        await ended(await call(mes), REJECTED)
+        assert machine.writes == []
+
+
+async def answer_and_read_no_more(exchange: Exchange) -> None:
+    """Behave; what comes next stays in the kernel until the connection is gone."""
+    await exchange.answer()
+    await asyncio.sleep(0.25)
+    exchange.connection.reset()
+
+
+def hold(machine: FaultServer, address: int, value: int) -> None:
+    """Whatever is written to `start`, this discrete input stays as it is."""
+    machine.on_write("start", lambda _: machine.discrete_inputs.__setitem__(address, value))
+
+
+def clear_outputs(machine: FaultServer) -> None:
+    machine.coils[0] = machine.discrete_inputs[ACK] = 0
+
+
+@database_sync_to_async
+def check_the_acknowledge() -> None:
+    """Let `start_batch` look first whether an acknowledge is still there, as an engineer adds it in the admin."""
+    command = Command.objects.get(name="start_batch")
+    ack = Tag.objects.get(profile=command.profile, name="ack")
+    Step.objects.create(command=command, position=99, phase="check", tag=ack, operator="==", value="0", message="stale")
