@@ -4,7 +4,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
@@ -92,6 +92,7 @@ class TestANumber:
     def test_beyond_all_floats_is_not_limited(self):
         assert ends(schema(ParameterType.NUMBER, tag(DataType.FLOAT64, scale=Decimal(10)))) == (None, None)
 
+    @settings(deadline=None)
     @given(
         kind=st.sampled_from(WHOLE_TYPES),
         scale=st.decimals(-100, 100, places=3).filter(bool),
