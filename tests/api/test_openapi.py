@@ -44,6 +44,7 @@ class TestTheDocument:
             "GET /api/plcs",
             "GET /api/plcs/{plc}",
             "GET /api/plcs/{plc}/commands",
+            "GET /api/plcs/{plc}/openapi.json",
             "GET /api/runs",
             "GET /api/runs/{run}",
             "GET /api/health/live",

@@ -81,3 +81,17 @@ class TestAPIDocs:
         page.wait_for_load_state("networkidle")
         assert watch.complaints == []
         assert watch.hosts() == {f"127.0.0.1:{server.port}"}
+
+    def test_of_one_plc_run_its_command_for_who_is_logged_in(self, page: Page, server, engineer, machine, watch):
+        page.goto(f"{server.url}/api/plcs/press-1/docs")
+        start = page.locator("#operations-Commands-start_batch")
+        expect(start).to_contain_text("/api/plcs/press-1/commands/start_batch")
+        start.get_by_role("button").first.click()
+        start.get_by_role("button", name="Try it out").click()
+        start.locator("textarea.body-param__text").fill('{"batch_size": 7}')
+        start.get_by_role("button", name="Execute").click()
+        expect(start.locator(".live-responses-table .response-col_status").last).to_contain_text("200")
+        expect(start.locator(".live-responses-table")).to_contain_text('"batch_number": 1')
+        assert page.locator("img[src=x]").count() == 0
+        assert watch.complaints == []
+        assert watch.hosts() == {f"127.0.0.1:{server.port}"}
