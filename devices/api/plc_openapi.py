@@ -34,7 +34,6 @@ VERSION = "1.0.0"
 JSON = "application/json"
 SCHEMAS = "#/components/schemas/"
 RESPONSES = "#/components/responses/"
-LONGEST_WAIT_S = 3600
 
 DESCRIPTION = """The commands of this PLC, as the registry describes them now; a change in the admin shows here at once.
 
@@ -44,26 +43,6 @@ Callers show an API key in `X-API-Key`, or a logged-in session with its CSRF tok
 SECURITY_SCHEMES: Part = {
     "ApiKey": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
     "Session": {"type": "apiKey", "in": "cookie", "name": settings.SESSION_COOKIE_NAME},
-}
-REQUEST_PARAMETERS: Part = {
-    "IdempotencyKey": {
-        "name": "Idempotency-Key",
-        "in": "header",
-        "description": "the caller's own word for this one order: sent again, it is not carried out again",
-        "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": r"^[\x20-\x7E]+$"},
-    },
-    "Prefer": {
-        "name": "Prefer",
-        "in": "header",
-        "description": "`respond-async`: answer 202 once the run is stored, and let it go on (RFC 7240)",
-        "schema": {"type": "string", "enum": ["respond-async"]},
-    },
-    "Wait": {
-        "name": "wait",
-        "in": "query",
-        "description": "seconds after which a run that has not ended is answered with 202",
-        "schema": {"type": "number", "minimum": 0, "maximum": LONGEST_WAIT_S},
-    },
 }
 ELSEWHERE = (problems.REFUSALS[UnknownRun], problems.STATUSES[404], problems.NOT_READY)
 """Problems that no command of a PLC meets."""
@@ -115,8 +94,7 @@ def document(plc: PLCSpec, address_of: AddressOf) -> Part:
         "paths": {address_of(command.name): {"post": _operation(command)} for command in commands},
         "components": {
             "schemas": {**_common_schemas(), **_schemas_of(commands)},
-            "responses": {"Accepted": _accepted(), **_problem_responses()},
-            "parameters": REQUEST_PARAMETERS,
+            "responses": _problem_responses(),
             "securitySchemes": SECURITY_SCHEMES,
         },
         "security": [{scheme: []} for scheme in SECURITY_SCHEMES],
@@ -130,11 +108,9 @@ def _operation(command: CommandSpec) -> Part:
         "tags": ["Commands"],
         "summary": command.title or command.name,
         "description": _description(command),
-        "parameters": [{"$ref": f"#/components/parameters/{name}"} for name in REQUEST_PARAMETERS],
         "requestBody": {"required": must_be_told, "content": _content(JSON, _parameters_name(command))},
         "responses": {
             "200": {"description": "The PLC confirmed", "content": _content(JSON, _run_name(command))},
-            "202": {"$ref": f"{RESPONSES}Accepted"},
             **{str(status): {"$ref": f"{RESPONSES}{_response_name(status)}"} for status in COMMANDING},
         },
     }
@@ -190,14 +166,6 @@ def _common_schemas() -> Mapping[str, Part]:
     )
     found: Mapping[str, Part] = schemas["$defs"]
     return found
-
-
-def _accepted() -> Part:
-    return {
-        "description": "The run is stored and goes on; ask at its address how it ended",
-        "headers": {"Location": _header("where the run is found", "string", format="uri-reference")},
-        "content": _content(JSON, "RunOut"),
-    }
 
 
 @cache
