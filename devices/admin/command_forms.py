@@ -12,7 +12,7 @@ from devices.admin.forms import Narrow, TellingForm, surviving, tell_twins, type
 from devices.modbus.types import Table
 from devices.models import Command, Parameter, Step, Tag
 from devices.models.registry import TABLES
-from devices.models.step_rules import EXAMPLES, NO_TRIGGER, SECOND_TRIGGER
+from devices.models.step_rules import EXAMPLES, NO_TRIGGER, NOTHING_TO_WAIT_FOR, SECOND_TRIGGER
 
 PARAMETER = re.compile(r"\{\s*([^{}]*?)\s*\}")
 WORDS = {"true": True, "false": False}
@@ -120,13 +120,28 @@ class StepForm(TellingForm):
         max_length=100,
         widget=Narrow(14),
         help_text="A constant as you would say it: 15, 21.5, 0x1F, true, off, a label of the tag. Or a parameter "
-        "from the table above in braces: {batch_size}. Empty for get.",
+        "from the table above in braces: {batch_size}. Several with | for in, a bit's number for bit set and bit "
+        "clear. Empty for get.",
     )
 
     class Meta:
         model = Step
-        fields = ("phase", "position", "tag", "operator", "value", "timeout_s", "message")
-        widgets = {"timeout_s": Narrow(4, inputmode="decimal"), "message": Narrow(28)}
+        fields = (
+            "phase",
+            "position",
+            "tag",
+            "operator",
+            "value",
+            "timeout_s",
+            "message",
+            "tolerance",
+            "is_applied",
+        )
+        widgets = {
+            "timeout_s": Narrow(4, inputmode="decimal"),
+            "message": Narrow(22),
+            "tolerance": Narrow(4, inputmode="decimal"),
+        }
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -171,6 +186,9 @@ class StepFormSet(InlineFormSet):
         for form in triggers[1:]:
             form.add_error("phase", SECOND_TRIGGER)
         faults = [] if triggers else [NO_TRIGGER]
+        phases = {form.instance.phase for form in steps}
+        if "fail_if" in phases and "wait" not in phases:
+            faults.append(NOTHING_TO_WAIT_FOR)
         faults += [
             f"No step uses the parameter {name}: a caller would give it for nothing. Use it, or delete it."
             for name in self._unused(steps)

@@ -37,7 +37,7 @@ class StepInline(TabularInline):
     template = TABLE
     form = StepForm
     formset = StepFormSet
-    fields = ("phase", "position", "tag", "operator", "value", "timeout_s", "message")
+    fields = StepForm.Meta.fields
     profile_id: int | None = None
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Step]:

@@ -7,7 +7,7 @@ from typing import Any
 from devices.control.errors import RecordUnavailable
 from devices.modbus.errors import DeviceException, LinkUnavailable, ValueRefused
 from devices.models import Effect, Retry, State
-from devices.plc.errors import HandshakeIncomplete, InterlockOpen, NoAcknowledge
+from devices.plc.errors import HandshakeIncomplete, InterlockOpen, NoAcknowledge, PLCSaidNo, ReadBackMismatch
 from devices.plc.trace import Stage
 
 MOVES: dict[State, frozenset[State]] = {
@@ -80,7 +80,8 @@ def _before_trigger(error: BaseException) -> Outcome:
             retry=Retry.AFTER_FIX,
             detail=f"An interlock is open, nothing was written: {error}.",
         )
-    if isinstance(error, DeviceException) and error.code not in BUSY_CODES:
+    is_refused = isinstance(error, DeviceException) and error.code not in BUSY_CODES
+    if is_refused or isinstance(error, ReadBackMismatch):
         return failed(f"The machine was not told: {error}.", Retry.AFTER_FIX)
     if isinstance(error, RecordUnavailable):
         return failed(f"The machine was not told, because the record could not be stored: {error}.")
@@ -104,6 +105,10 @@ def _after_trigger(error: BaseException, stage: Stage, *, is_clean: bool) -> Out
         return faulted(
             f"The PLC acknowledged, but the handshake did not end: {error}. Clear it at the PLC.", Effect.APPLIED
         )
+    if isinstance(error, PLCSaidNo):
+        effect = Effect.APPLIED if error.is_applied else Effect.NONE
+        left = "" if is_clean else " The handshake could not be cleared: do that at the PLC."
+        return faulted(f"The PLC reports an error: {error}.{left}", effect)
     if stage is Stage.CONFIRMED and isinstance(error, DeviceException):
         return faulted(f"The PLC acknowledged, but its result could not be read: {error}.", Effect.APPLIED)
     if isinstance(error, NoAcknowledge) and is_clean:

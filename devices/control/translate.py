@@ -5,10 +5,10 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from typing import TypeVar
 
-from devices.modbus import codec
 from devices.modbus.errors import ValueRefused
-from devices.modbus.types import Endpoint, Limits, Table, TagSpec, Value, WriteFunctions, without_limits
+from devices.modbus.types import Endpoint, Limits, Table, TagSpec, WriteFunctions
 from devices.models import PLC, Command, Parameter, Profile, Step, Tag
+from devices.models.step_rules import NOTHING_TO_WAIT_FOR, constants
 from devices.plc.specs import CommandSpec, Operator, ParameterSpec, ParameterType, Phase, PLCSpec, StepSpec
 
 logger = logging.getLogger(__name__)
@@ -76,6 +76,9 @@ def command_spec(command: Command, tags: dict[int, TagSpec]) -> CommandSpec:
     steps = tuple(_steps(command.steps.all(), tags))
     if sum(step.phase is Phase.TRIGGER for step in steps) != 1:
         raise ValueError("a command has exactly one trigger")
+    phases = {step.phase for step in steps}
+    if Phase.FAIL_IF in phases and Phase.WAIT not in phases:
+        raise ValueError(NOTHING_TO_WAIT_FOR)
     return CommandSpec(
         name=command.name,
         title=command.title,
@@ -96,22 +99,22 @@ def _foreign(tag: Tag) -> TagSpec:
     return tag.spec()
 
 
-def _constant(tag: TagSpec, operator: Operator, text: str) -> Value:
-    return codec.parse(without_limits(tag) if operator.is_condition else tag, text)
-
-
 def _step(step: Step, tag: TagSpec) -> StepSpec:
     operator = Operator(step.operator)
     if operator is not Operator.GET and not step.value and step.parameter is None:
         raise ValueError(f"{step.phase} {tag.name} {operator} has no value")
+    values = constants(tag, operator, step.value) if step.value else ()
     return StepSpec(
         phase=Phase(step.phase),
         tag=tag,
         operator=operator,
-        value=_constant(tag, operator, step.value) if step.value else None,
+        value=values[0] if values and operator is not Operator.IN else None,
+        choices=values if operator is Operator.IN else (),
         parameter=step.parameter.name if step.parameter else None,
         timeout_s=step.timeout_s,
         message=step.message,
+        tolerance=step.tolerance,
+        is_applied=step.is_applied,
     )
 
 

@@ -13,7 +13,7 @@ from devices.models.step_rules import CONDITIONS, Input, Line
 from devices.models.tags import Tag
 from devices.models.text_rules import Between, identifier, printable, printable_lines
 
-PHASES = ["check", "write", "trigger", "wait", "read", "cleanup"]
+PHASES = ["check", "write", "trigger", "wait", "fail_if", "read", "cleanup"]
 OPERATORS = ["set", "get", *CONDITIONS]
 PARAMETER_TYPES = ["integer", "number", "boolean", "text"]
 
@@ -150,7 +150,8 @@ class Step(CheckedModel):
     phase = models.CharField(
         max_length=10,
         choices=[(phase, phase) for phase in PHASES],
-        help_text="When it runs: check, write, trigger, wait, read, cleanup, in this order.",
+        help_text="When it runs: check, write, trigger, wait, read, cleanup, in this order. fail_if is looked at "
+        "together with the waits.",
     )
     position = models.PositiveSmallIntegerField(
         default=0, help_text="Order within the phase, smaller first. Empty: after the others."
@@ -163,16 +164,17 @@ class Step(CheckedModel):
         help_text="The value in the PLC that is set, read or looked at. Only coils and holding registers can be set.",
     )
     operator = models.CharField(
-        max_length=5,
+        max_length=10,
         choices=[(operator, operator) for operator in OPERATORS],
         default="set",
-        help_text="set in write, trigger and cleanup; get in read; a comparison in check, wait and cleanup.",
+        help_text="set in write, trigger and cleanup; get in read; a comparison in check, wait, fail_if and cleanup.",
     )
     value = models.CharField(
         max_length=100,
         blank=True,
         validators=[printable],
-        help_text="A constant as you would say it: 15, 21.5, 0x1F, true, off, a label of the tag.",
+        help_text="A constant as you would say it: 15, 21.5, 0x1F, true, off, a label of the tag. Several with | for "
+        "in, a bit's number for bit set and bit clear.",
     )
     parameter = models.ForeignKey(
         Parameter,
@@ -194,7 +196,21 @@ class Step(CheckedModel):
         max_length=200,
         blank=True,
         validators=[printable],
-        help_text="What to tell the caller when the condition is not met, for example: the guard door is open.",
+        help_text="What to tell the caller when the condition is not met, for example: the guard door is open. Of a "
+        "fail_if: when it is met.",
+    )
+    tolerance = models.FloatField(
+        "read back within",
+        null=True,
+        blank=True,
+        validators=[Between(0, 1e308)],
+        help_text="Of a write: read it back and accept this distance, in the tag's unit; 0 is exactly. Empty: not read "
+        "back.",
+    )
+    is_applied = models.BooleanField(
+        "acted all the same",
+        default=False,
+        help_text="Of a fail_if: where it holds, the machine has acted nevertheless.",
     )
 
     class Meta:
@@ -213,6 +229,8 @@ class Step(CheckedModel):
             value=self.value,
             parameter=self.parameter.input() if self.parameter else None,
             timeout_s=self.timeout_s,
+            tolerance=self.tolerance,
+            is_applied=self.is_applied,
         )
 
     def faults(self) -> Iterator[Fault]:

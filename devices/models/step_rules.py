@@ -7,17 +7,19 @@ from typing import Any
 
 from devices.modbus import codec
 from devices.modbus.errors import ValueRefused
-from devices.modbus.types import DataType, Limits, TagSpec
+from devices.modbus.types import DataType, Limits, TagSpec, Value, without_limits
 from devices.models.checked import Fault
 from devices.models.tag_rules import write_faults
 
-CONDITIONS = ("==", "!=", "<", "<=", ">", ">=")
+BIT_CONDITIONS = ("bit set", "bit clear")
+CONDITIONS = ("==", "!=", "<", "<=", ">", ">=", "in", *BIT_CONDITIONS)
 ORDERINGS = frozenset({"<", "<=", ">", ">="})
 OPERATORS_OF: Mapping[str, tuple[str, ...]] = {
     "check": CONDITIONS,
     "write": ("set",),
     "trigger": ("set",),
     "wait": CONDITIONS,
+    "fail_if": CONDITIONS,
     "read": ("get",),
     "cleanup": ("set", *CONDITIONS),
 }
@@ -27,10 +29,12 @@ JOBS = {
     "write": "A write gives a tag its value",
     "trigger": "The trigger sets a tag",
     "wait": "A wait looks until a condition holds",
+    "fail_if": "A fail_if looks, while the command waits, whether the PLC said no",
     "read": "A read gets a tag for the result",
     "cleanup": "A cleanup sets a tag, or looks until a condition holds",
 }
 NO_TRIGGER = "There is no trigger: a command needs exactly one step that makes the machine act."
+NOTHING_TO_WAIT_FOR = "A fail_if is looked at while the command waits: it needs a wait."
 SECOND_TRIGGER = "A second trigger: a command has exactly one, and what the machine needs before it is a write."
 KINDS: Mapping[str, tuple[type, ...]] = {
     "integer": (int,),
@@ -72,6 +76,8 @@ class Line:
     value: str = ""
     parameter: Input | None = None
     timeout_s: float | None = None
+    tolerance: float | None = None
+    is_applied: bool = False
 
 
 def parameter_faults(parameter: Input) -> Iterator[Fault]:
@@ -120,8 +126,30 @@ def step_faults(step: Line, limits: Limits) -> Iterator[Fault]:
         yield "operator", f"{step.tag.name} is a {step.tag.data_type}: use == or !=, one is not less than another."
     if step.operator == "set":
         yield from (("tag", f"{fault}.") for fault in write_faults(step.tag, limits))
+    yield from _bit_faults(step)
     yield from _operand_faults(step)
     yield from _timeout_faults(step)
+    yield from _read_back_faults(step)
+    if step.is_applied and step.phase != "fail_if":
+        yield "is_applied", "Only a fail_if says whether the machine acted all the same: leave this off."
+
+
+def _bit_faults(step: Line) -> Iterator[Fault]:
+    if step.operator not in BIT_CONDITIONS:
+        return
+    if not step.tag.data_type.is_number or step.tag.data_type.is_float:
+        yield "operator", f"{step.tag.name} is {_article(step.tag.data_type)}: only whole numbers have bits to look at."
+    elif step.parameter is not None:
+        yield "value", "Which bit to look at is a constant: its number, 0 is the least significant."
+
+
+def _read_back_faults(step: Line) -> Iterator[Fault]:
+    if step.tolerance is None:
+        return
+    if step.phase != "write":
+        yield "tolerance", "Only a write is read back: leave this empty."
+    elif step.tolerance and not step.tag.data_type.is_number:
+        yield "tolerance", f"{step.tag.name} is {_article(step.tag.data_type)}: give 0, it is the same or it is not."
 
 
 def _operand_faults(step: Line) -> Iterator[Fault]:
@@ -131,6 +159,8 @@ def _operand_faults(step: Line) -> Iterator[Fault]:
             yield "value", "A get only reads: leave this empty."
     elif has_value and has_parameter:
         yield "value", "Give a constant or a parameter, not both."
+    elif step.parameter is not None and step.operator == "in":
+        yield "value", "Among which values to look is a constant: 1|2|3."
     elif step.parameter is not None:
         yield from (("parameter", fault) for _, fault in misfits(step, step.parameter))
     elif has_value:
@@ -141,9 +171,29 @@ def _operand_faults(step: Line) -> Iterator[Fault]:
 
 def _constant_faults(step: Line) -> Iterator[str]:
     try:
-        codec.parse(step.tag, step.value)
+        constants(step.tag, step.operator, step.value)
     except ValueRefused as error:
         yield f"{error}."
+
+
+def constants(tag: TagSpec, operator: str, text: str) -> tuple[Value, ...]:
+    """What a step's constant means: one value, several for `in`, a bit's number for `bit set` and `bit clear`.
+
+    Raises ValueRefused with what is wrong, in words.
+    """
+    if operator in BIT_CONDITIONS:
+        return (_bit_number(tag, text),)
+    if operator in CONDITIONS:
+        tag = without_limits(tag)
+    texts = [part.strip() for part in text.split("|")] if operator == "in" else [text]
+    return tuple(codec.parse(tag, part) for part in texts)
+
+
+def _bit_number(tag: TagSpec, text: str) -> int:
+    bits = tag.count * 16
+    if not (text.isascii() and text.isdecimal()) or int(text) >= bits:
+        raise ValueRefused(f"{tag.name} has the bits 0 to {bits - 1}; {text!r} is none of them")
+    return int(text)
 
 
 def _timeout_faults(step: Line) -> Iterator[Fault]:

@@ -2,6 +2,7 @@
 
 import operator
 from collections.abc import Callable
+from decimal import Decimal
 from typing import Any
 
 from devices.modbus import codec
@@ -17,18 +18,46 @@ COMPARISONS: dict[Operator, Callable[[Any, Any], bool]] = {
     Operator.GREATER: operator.gt,
     Operator.GREATER_OR_EQUAL: operator.ge,
 }
+BITS = {Operator.BIT_SET: 1, Operator.BIT_CLEAR: 0}
+
+Wanted = Value | tuple[Value, ...]
+"""What a condition compares with: several values for `in`, a bit's number for `bit set` and `bit clear`."""
 
 
-def holds(step: StepSpec, actual: Value, wanted: Value) -> bool:
+def holds(step: StepSpec, actual: Value, wanted: Wanted) -> bool:
     """Whether the value read satisfies the step's condition."""
+    if isinstance(wanted, tuple):
+        return any(actual == _as_the_tag_reads_it(step.tag, value) for value in wanted)
+    if step.operator in BITS:
+        return _bit(step.tag, actual, int(wanted)) == BITS[step.operator]
     return COMPARISONS[step.operator](actual, _as_the_tag_reads_it(step.tag, wanted))
 
 
-def describe(step: StepSpec, actual: Value | None, wanted: Value) -> str:
+def is_near(tag: TagSpec, actual: Value, wanted: Value, tolerance: float) -> bool:
+    """Whether a value read back is the one written, as the tag holds it, within a distance in the tag's unit."""
+    wanted = _as_the_tag_reads_it(tag, wanted)
+    if isinstance(actual, bool | str) or isinstance(wanted, bool | str):
+        return actual == wanted
+    return actual == wanted or abs(actual - wanted) <= tolerance
+
+
+def describe(step: StepSpec, actual: Value | None, wanted: Wanted) -> str:
     """Say what was wanted and what was found, the engineer's own message first."""
-    found = "was not read" if actual is None else f"is {_say(step, actual)}"
-    sentence = f"{step.tag.name} {found}, wanted {step.operator} {_say(step, wanted)}"
+    found = "was not read" if actual is None else f"is {say(step.tag, actual)}"
+    sentence = f"{step.tag.name} {found}, wanted {step.operator} {_say_wanted(step, wanted)}"
     return f"{step.message} ({sentence})" if step.message else sentence
+
+
+def tell(step: StepSpec, actual: Value) -> str:
+    """Say what a `fail_if` that holds found: the engineer's message, the PLC's own word through the tag's labels."""
+    sentence = f"{step.tag.name} is {say(step.tag, actual)}"
+    return f"{step.message} ({sentence})" if step.message else sentence
+
+
+def _bit(tag: TagSpec, actual: Value, number: int) -> int:
+    """One bit of the value as it stands in the PLC: negative numbers in two's complement."""
+    raw = int((Decimal(str(actual)) - tag.offset) / tag.scale)
+    return raw >> number & 1
 
 
 def _as_the_tag_reads_it(tag: TagSpec, wanted: Value) -> Value:
@@ -40,7 +69,14 @@ def _as_the_tag_reads_it(tag: TagSpec, wanted: Value) -> Value:
         return wanted
 
 
-def _say(step: StepSpec, value: Value) -> str:
-    unit = f" {step.tag.unit}" if step.tag.unit else ""
-    label = step.tag.labels.get(value) if isinstance(value, int) and not isinstance(value, bool) else None
+def _say_wanted(step: StepSpec, wanted: Wanted) -> str:
+    if isinstance(wanted, tuple):
+        return " or ".join(say(step.tag, value) for value in wanted)
+    return str(wanted) if step.operator in BITS else say(step.tag, wanted)
+
+
+def say(tag: TagSpec, value: Value) -> str:
+    """A value with its unit, and its label where it has one."""
+    unit = f" {tag.unit}" if tag.unit else ""
+    label = tag.labels.get(value) if isinstance(value, int) and not isinstance(value, bool) else None
     return f"{str(value).lower() if isinstance(value, bool) else value}{unit}" + (f" ({label})" if label else "")

@@ -31,6 +31,18 @@ class InterlockOpen(PhaseError):
     """A condition that must hold does not: nothing was written."""
 
 
+class ReadBackMismatch(PhaseError):
+    """A parameter was written and does not stand in the PLC as wanted: the machine was not told to act."""
+
+
+class PLCSaidNo(PhaseError):
+    """The trigger was sent and the PLC reports an error of its own; `is_applied` where it acted all the same."""
+
+    def __init__(self, message: str, *, is_applied: bool) -> None:
+        self.is_applied = is_applied
+        super().__init__(message)
+
+
 class NoAcknowledge(PhaseError):
     """The trigger was sent and the PLC did not confirm within the limit."""
 

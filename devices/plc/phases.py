@@ -7,7 +7,14 @@ from typing import Any
 from devices.modbus.errors import DeviceException, ModbusError
 from devices.modbus.types import Value
 from devices.plc import conditions
-from devices.plc.errors import DeadlinePassed, HandshakeIncomplete, InterlockOpen, NoAcknowledge
+from devices.plc.errors import (
+    DeadlinePassed,
+    HandshakeIncomplete,
+    InterlockOpen,
+    NoAcknowledge,
+    PLCSaidNo,
+    ReadBackMismatch,
+)
 from devices.plc.pool import Turn
 from devices.plc.session import Session
 from devices.plc.specs import CommandSpec, Operator, Phase, StepSpec
@@ -57,12 +64,30 @@ class Conversation:
             self._trace.note(step, read=actual)
             if not conditions.holds(step, actual, wanted):
                 raise InterlockOpen(conditions.describe(step, actual, wanted))
+        for step in self._command.of(Phase.FAIL_IF):
+            await self._require_no_old_error(session, step)
+
+    async def _require_no_old_error(self, session: Session, step: StepSpec) -> None:
+        """An error that stands before the start could not be told from one of this command."""
+        actual = await session.read(step.tag)
+        if conditions.holds(step, actual, self._value_of(step)):
+            self._trace.note(step, read=actual)
+            raise InterlockOpen(f"the PLC reports an error already, clear it first: {conditions.tell(step, actual)}")
 
     async def _write(self, session: Session) -> None:
         steps = self._command.of(Phase.WRITE)
         if not steps:
             return
         await self._set(session, steps)
+        for step in steps:
+            if step.tolerance is not None:
+                await self._read_back(session, step, step.tolerance)
+
+    async def _read_back(self, session: Session, step: StepSpec, tolerance: float) -> None:
+        wanted, actual = self._value_of(step), await self._read(session, step)
+        if not conditions.is_near(step.tag, actual, wanted, tolerance):
+            found, sent = conditions.say(step.tag, actual), conditions.say(step.tag, wanted)
+            raise ReadBackMismatch(f"{step.tag.name} was written as {sent} and reads back as {found}")
 
     async def _set(self, session: Session, steps: tuple[StepSpec, ...]) -> None:
         values = [(step.tag, self._value_of(step)) for step in steps]
@@ -80,7 +105,7 @@ class Conversation:
         try:
             await self._trigger(session)
             for step in self._command.of(Phase.WAIT):
-                await self._wait(session, step)
+                await self._wait(session, step, self._command.of(Phase.FAIL_IF))
             self._trace.stage = Stage.CONFIRMED
             result = {step.tag.name: storable(await self._read(session, step)) for step in self._command.of(Phase.READ)}
         except BaseException:
@@ -100,20 +125,34 @@ class Conversation:
                 raise
         self._trace.stage = Stage.TOLD
 
-    async def _wait(self, session: Session, step: StepSpec) -> None:
-        """Look until the condition holds; an exception to a look is no answer to the trigger."""
+    async def _wait(self, session: Session, step: StepSpec, errors: tuple[StepSpec, ...] = ()) -> None:
+        """Look until the condition holds and none of the PLC's `errors` does.
+
+        The errors are looked at last: a PLC that acknowledges and reports an error at once said no. An exception to
+        a look is no answer to the trigger.
+        """
         wanted = self._value_of(step)
         clock = asyncio.get_running_loop().time
         end = clock() + (step.timeout_s or self._command.time_limit_s)
         while True:
             actual = await self._look(session, step)
-            if actual is not None and conditions.holds(step, actual, wanted):
+            is_without_error = await self._has_no_error(session, errors)
+            if is_without_error and actual is not None and conditions.holds(step, actual, wanted):
                 self._trace.note(step, read=actual)
                 return
             if clock() >= end:
                 self._trace.note(step, read=actual, error="not met in time")
                 raise NoAcknowledge(conditions.describe(step, actual, wanted))
             await asyncio.sleep(self._command.poll_interval_s)
+
+    async def _has_no_error(self, session: Session, errors: tuple[StepSpec, ...]) -> bool:
+        """PLCSaidNo with the PLC's own word where it reports one; False if that could not be read this time."""
+        found = [(step, await self._look(session, step)) for step in errors]
+        for step, actual in found:
+            if actual is not None and conditions.holds(step, actual, self._value_of(step)):
+                self._trace.note(step, read=actual)
+                raise PLCSaidNo(conditions.tell(step, actual), is_applied=step.is_applied)
+        return all(actual is not None for _, actual in found)
 
     async def _look(self, session: Session, step: StepSpec) -> Value | None:
         try:
@@ -154,4 +193,6 @@ class Conversation:
             self._trace.is_clean = False
 
     def _value_of(self, step: StepSpec) -> Any:
+        if step.choices:
+            return step.choices
         return step.value if step.parameter is None else self._values[step.parameter]

@@ -22,6 +22,8 @@ class Phase(StrEnum):
     WRITE = "write"
     TRIGGER = "trigger"
     WAIT = "wait"
+    FAIL_IF = "fail_if"
+    """Looked at together with the waits: where one holds, the PLC said no."""
     READ = "read"
     CLEANUP = "cleanup"
 
@@ -37,6 +39,9 @@ class Operator(StrEnum):
     LESS_OR_EQUAL = "<="
     GREATER = ">"
     GREATER_OR_EQUAL = ">="
+    IN = "in"
+    BIT_SET = "bit set"
+    BIT_CLEAR = "bit clear"
 
     @property
     def is_condition(self) -> bool:
@@ -75,12 +80,21 @@ class StepSpec:
     tag: TagSpec
     operator: Operator
     value: Value | None = None
-    """A constant; None where a parameter is named, and for `get`."""
+    """A constant; None where a parameter is named, for `get` and for `in`.
+
+    Of `bit set` and `bit clear`: the number of the bit in the raw value, 0 is the least significant.
+    """
+    choices: tuple[Value, ...] = ()
+    """Of `in`: any of these will do."""
     parameter: str | None = None
     timeout_s: float | None = None
     """How long a condition of `wait` or `cleanup` may take to come true."""
     message: str = ""
-    """What to tell the caller when the step is not met."""
+    """What to tell the caller when the step is not met; of a `fail_if`, when it is."""
+    tolerance: float | None = None
+    """Of a `write`: read back and accepted within this distance, in the tag's unit; None: not read back."""
+    is_applied: bool = False
+    """Of a `fail_if`: where it holds, the machine acted nevertheless."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -153,7 +153,7 @@ class TestStepRow:
             ("tag", {"tag": ""}, "required"),
             ("tag", {"tag": "ack", "value": "1"}, "can only be read"),
             ("operator", {"operator": "=="}, "A write gives a tag its value: use set."),
-            ("operator", {"phase": "wait", "timeout_s": "1"}, "use ==, !=, <, <=, > or >="),
+            ("operator", {"phase": "wait", "timeout_s": "1"}, "use ==, !=, <, <=, >, >=, in, bit set or bit clear"),
             ("operator", {"phase": "check", "tag": "ack", "operator": "<", "value": "1"}, "use == or !="),
             ("value", {"value": ""}, "a constant or a parameter"),
             ("value", {"value": "many"}, "not a number"),

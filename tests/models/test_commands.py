@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from devices.models.step_rules import CONDITIONS, OPERATORS_OF
+from devices.models.step_rules import BIT_CONDITIONS, CONDITIONS, OPERATORS_OF
 from tests.models import rows
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -233,6 +233,55 @@ class TestValue:
         assert not rows.faults_of(rows.step(command, size, phase="read", operator="get", value=""))
         faults = rows.faults_of(rows.step(command, size, phase="read", operator="get", value="1"))
         assert faults == {"value": ["A get only reads: leave this empty."]}
+
+    @pytest.mark.parametrize(("text", "is_right"), [("3", True), ("3|jam", True), ("3 | 4", True), ("3|x", False)])
+    def test_of_in_is_one_or_several(self, profile, command, text, is_right):
+        state = rows.stored(rows.register(profile, labels={"7": "Jam"}))
+        step = rows.step(command, state, phase="check", operator="in", value=text)
+        assert (list(rows.faults_of(step)) == []) is is_right
+
+    @pytest.mark.parametrize(
+        ("text", "is_right"), [("0", True), ("15", True), ("16", False), ("-1", False), ("x", False)]
+    )
+    @pytest.mark.parametrize("operator", BIT_CONDITIONS)
+    def test_of_a_bit_condition_is_the_number_of_a_bit(self, command, size, operator, text, is_right):
+        faults = rows.faults_of(rows.step(command, size, phase="check", operator=operator, value=text))
+        assert (faults == {}) is is_right
+        assert is_right or "has the bits 0 to 15" in faults["value"][0]
+
+    @pytest.mark.parametrize("operator", ["in", *BIT_CONDITIONS])
+    def test_of_a_set_or_a_bit_is_no_parameter(self, command, size, operator):
+        given = {"value": "", "parameter": rows.stored(rows.parameter(command))}
+        assert (
+            "constant"
+            in rows.faults_of(rows.step(command, size, phase="check", operator=operator, **given))["value"][0]
+        )
+
+    @pytest.mark.parametrize("data_type", ["float32", "string"])
+    def test_has_bits_only_where_it_is_whole(self, profile, command, data_type):
+        tag = rows.stored(rows.register(profile, data_type=data_type, length=2 if data_type == "string" else 0))
+        step = rows.step(command, tag, phase="check", operator="bit set", value="0")
+        assert "only whole numbers have bits" in rows.faults_of(step)["operator"][0]
+
+
+class TestReadBack:
+    @pytest.mark.parametrize(("tolerance", "is_right"), [(0, True), (0.5, True), (-1, False), (math.nan, False)])
+    def test_takes_a_distance(self, command, size, tolerance, is_right):
+        assert ("tolerance" in rows.faults_of(rows.step(command, size, tolerance=tolerance))) is not is_right
+
+    def test_is_for_writes_only(self, command, start):
+        faults = rows.faults_of(rows.step(command, start, phase="trigger", tolerance=0))
+        assert faults == {"tolerance": ["Only a write is read back: leave this empty."]}
+
+    def test_of_what_is_no_number_is_exact(self, command, start):
+        assert not rows.faults_of(rows.step(command, start, tolerance=0))
+        assert "give 0" in rows.faults_of(rows.step(command, start, tolerance=1))["tolerance"][0]
+
+
+def test_only_a_fail_if_says_that_the_machine_acted_all_the_same(command, size):
+    told = {"operator": "==", "is_applied": True}
+    assert not rows.faults_of(rows.step(command, size, phase="fail_if", **told))
+    assert list(rows.faults_of(rows.step(command, size, phase="check", **told))) == ["is_applied"]
 
 
 FLOAT = {"data_type": "float32"}
