@@ -91,14 +91,19 @@ class Conversation:
 
     async def _set(self, session: Session, steps: tuple[StepSpec, ...]) -> None:
         values = [(step.tag, self._value_of(step)) for step in steps]
+        left = list(zip(steps, values, strict=True))
+
+        def note_confirmed(count: int) -> None:
+            for step, (_, value) in left[:count]:
+                self._trace.note(step, sent=value)
+            del left[:count]
+
         try:
-            await session.write_all(values)
+            await session.write_all(values, on_confirmed=note_confirmed)
         except ModbusError as error:
-            for step in steps:
-                self._trace.note(step, error=str(error))
+            for step, _ in left:
+                self._trace.note(step, error=f"not confirmed: {error}")
             raise
-        for step, (_, value) in zip(steps, values, strict=True):
-            self._trace.note(step, sent=value)
 
     async def _tell(self, session: Session, turn: Turn) -> dict[str, Value]:
         """Trigger, wait, read; then clean up, also after an error."""

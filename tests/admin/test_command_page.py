@@ -3,6 +3,7 @@
 import pytest
 
 from devices.models import Command, Parameter, Step
+from devices.models.step_rules import NOTHING_TO_WAIT_FOR
 from tests.admin import pages
 from tests.models import rows
 
@@ -178,6 +179,13 @@ class TestStepRow:
         assert complaint.startswith(f"steps-3-{field}: ")
         assert words in complaint
         assert Step.objects.count() == 3
+
+    def test_of_fail_if_needs_a_wait(self, engineer, change, tags):
+        fields = pages.fields_of(engineer, change)
+        fields |= {name: "check" for name, value in fields.items() if name.endswith("-phase") and value == "wait"}
+        fields |= {name: "" for name in fields if name.endswith("-timeout_s")}
+        pages.add_row(fields, "steps", phase="fail_if", tag=tags["ack"], operator="==", value="1")
+        assert pages.send(engineer, change, fields) == [f"steps: {NOTHING_TO_WAIT_FOR}"]
 
     def test_without_a_position_goes_behind_the_others_of_its_phase(self, engineer, change, tags):
         fields = pages.fields_of(engineer, change)

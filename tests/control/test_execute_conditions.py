@@ -1,4 +1,4 @@
-"""The PLC's own no, parameters that are read back, conditions on sets and bits: what the machine saw and what is said."""
+"""The PLC's own no, parameters that are read back, conditions on sets and bits: what the machine saw, what is said."""
 
 from typing import Any
 

@@ -6,7 +6,14 @@ from devices.control import outcomes
 from devices.control.errors import RecordUnavailable
 from devices.modbus.errors import DeviceException, LinkUnavailable, Unconfirmed, WrongAnswer
 from devices.models import Effect, Retry, State
-from devices.plc.errors import DeadlinePassed, HandshakeIncomplete, InterlockOpen, NoAcknowledge
+from devices.plc.errors import (
+    DeadlinePassed,
+    HandshakeIncomplete,
+    InterlockOpen,
+    NoAcknowledge,
+    PLCSaidNo,
+    ReadBackMismatch,
+)
 from devices.plc.trace import Stage
 
 REFUSED, BUSY, BROKEN = DeviceException(2, "write"), DeviceException(6, "write"), DeviceException(4, "write")
@@ -20,6 +27,7 @@ TABLE = [
     (Stage.BEFORE, DeadlinePassed("late"), State.FAILED, Effect.NONE, Retry.SAFE),
     (Stage.BEFORE, RecordUnavailable("disk full"), State.FAILED, Effect.NONE, Retry.SAFE),
     (Stage.BEFORE, InterlockOpen("door"), State.REJECTED, Effect.NONE, Retry.AFTER_FIX),
+    (Stage.BEFORE, ReadBackMismatch("15"), State.FAILED, Effect.NONE, Retry.AFTER_FIX),
     (Stage.TRIGGER, LinkUnavailable("gone"), State.FAILED, Effect.NONE, Retry.SAFE),
     (Stage.TRIGGER, REFUSED, State.FAULTED, Effect.NONE, Retry.AFTER_FIX),
     (Stage.TRIGGER, BUSY, State.FAILED, Effect.NONE, Retry.SAFE),
@@ -31,6 +39,8 @@ TABLE = [
     (Stage.TOLD, LinkUnavailable("gone"), State.UNKNOWN, Effect.UNKNOWN, Retry.AFTER_RECONCILE),
     (Stage.TOLD, Unconfirmed("silence"), State.UNKNOWN, Effect.UNKNOWN, Retry.AFTER_RECONCILE),
     (Stage.TOLD, NoAcknowledge("ack"), State.TIMED_OUT, Effect.UNKNOWN, Retry.AFTER_RECONCILE),
+    (Stage.TOLD, PLCSaidNo("jam", is_applied=False), State.FAULTED, Effect.NONE, Retry.AFTER_FIX),
+    (Stage.TOLD, PLCSaidNo("jam", is_applied=True), State.FAULTED, Effect.APPLIED, Retry.AFTER_FIX),
     (Stage.CONFIRMED, HandshakeIncomplete("ack"), State.FAULTED, Effect.APPLIED, Retry.AFTER_FIX),
     (Stage.CONFIRMED, REFUSED, State.FAULTED, Effect.APPLIED, Retry.AFTER_FIX),
     (Stage.CONFIRMED, Unconfirmed("silence"), State.UNKNOWN, Effect.UNKNOWN, Retry.AFTER_RECONCILE),

@@ -209,7 +209,12 @@ class TestTheKthParameterWrite:
         assert len(machine.writes) == k
         traced = [entry for entry in run.trace if entry["phase"] == "write"]
         assert {entry["tag"] for entry in traced} == {tag for request in self.REQUESTS for tag in request}
-        assert any("error" in entry for entry in traced)
+        assert [entry["tag"] for entry in traced if "sent" in entry] == [
+            tag for done in self.REQUESTS[: k - 1] for tag in done
+        ]
+        assert [entry["tag"] for entry in traced if "error" in entry] == [
+            tag for rest in self.REQUESTS[k - 1 :] for tag in rest
+        ]
 
 
 class TestAnInterlock:
