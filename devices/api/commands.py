@@ -1,6 +1,7 @@
 """Run a command of a PLC and tell its outcome."""
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Annotated, Any
 
 from django.http import HttpRequest, HttpResponse
@@ -8,7 +9,8 @@ from ninja import Body, Path, Router
 
 from devices.api import problems
 from devices.api.auth import caller_of
-from devices.api.schemas import COMMANDING, CommandListOut, RunOut, answers
+from devices.api.schemas import CHECKING, COMMANDING, CheckOut, CommandListOut, RunOut, answers
+from devices.control.check import check
 from devices.control.gateway import current
 from devices.control.submit import submit
 from devices.models import State
@@ -46,6 +48,23 @@ async def post_command(
     is written as one: 15.0 is refused.
     """
     return await run_command(request, plc, command, body)
+
+
+@router.post(
+    "/{plc}/commands/{command}/check",
+    response=answers(CheckOut, CHECKING),
+    operation_id="check_command",
+    summary="Dry run of a command",
+)
+async def check_command(
+    request: HttpRequest,
+    plc: PLCRef,
+    command: CommandName,
+    body: Annotated[dict[str, Any], Body(default_factory=dict, examples=[{"batch_size": 15}])],
+) -> dict[str, Any]:
+    """Read the command's interlocks now and say which hold. Nothing is written, and no run is made."""
+    clauses = await check(plc, command, body, caller_of(request))
+    return {"is_free": all(clause.is_met for clause in clauses), "clauses": [asdict(clause) for clause in clauses]}
 
 
 @router.get("/{plc}/commands", response=answers(CommandListOut), operation_id="list_commands", summary="List commands")

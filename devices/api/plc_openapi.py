@@ -17,7 +17,7 @@ from devices.api import problems, value_schemas
 from devices.api.commands import PLCRef
 from devices.api.problems import MEDIA_TYPE, Problem
 from devices.api.schemas import COMMANDING, ProblemOut, RunOut, answers
-from devices.control.errors import UnknownRun
+from devices.control.errors import NotRead, UnknownRun
 from devices.control.gateway import current
 from devices.models import State
 from devices.plc.specs import CommandSpec, PLCSpec
@@ -44,7 +44,7 @@ SECURITY_SCHEMES: Part = {
     "ApiKey": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
     "Session": {"type": "apiKey", "in": "cookie", "name": settings.SESSION_COOKIE_NAME},
 }
-ELSEWHERE = (problems.REFUSALS[UnknownRun], problems.STATUSES[404], problems.NOT_READY)
+ELSEWHERE = (problems.REFUSALS[UnknownRun], problems.REFUSALS[NotRead], problems.STATUSES[404], problems.NOT_READY)
 """Problems that no command of a PLC meets."""
 
 

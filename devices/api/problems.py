@@ -45,6 +45,7 @@ REFUSALS: dict[type[Exception], Problem] = {
     errors.InvalidParameters: Problem(422, "invalid-parameters", "One or more values are wrong"),
     errors.PLCDisabled: Problem(503, "plc-disabled", "The PLC is disabled", LATER_S),
     errors.QueueFull: Problem(503, "queue-full", "Too many commands wait for this PLC", SOON_S),
+    errors.NotRead: Problem(503, "plc-not-read", "The PLC did not answer", SOON_S),
     errors.Draining: Problem(503, "draining", "The gateway is shutting down", SOON_S),
     errors.NotRunning: Problem(503, "not-running", "This process carries out no commands", LATER_S),
     errors.RecordUnavailable: Problem(503, "record-unavailable", "The database does not answer", SOON_S),

@@ -129,6 +129,21 @@ class CommandListOut(Schema):
     commands: list[CommandOut]
 
 
+class ClauseOut(Schema):
+    """One condition that must hold before the command writes anything."""
+
+    tag: str
+    is_met: bool
+    detail: str = Field(description="what was found and what was wanted, in words")
+
+
+class CheckOut(Schema):
+    """What a command's interlocks say now."""
+
+    is_free: bool = Field(description="nothing would stop the command now; it is looked at again when it is run")
+    clauses: list[ClauseOut]
+
+
 class HealthOut(Schema):
     """Only the status; strangers see nothing else."""
 
@@ -154,6 +169,7 @@ class ProblemOut(Schema):
     run: RunOut | None = Field(None, description="the run, where there is one")
 
 
+CHECKING = (400, 401, 403, 404, 413, 415, 422, 500, 503)
 READING = (401, 404, 422, 500, 503)
 COMMANDING = (400, 401, 403, 404, 409, 413, 415, 422, 500, 502, 503, 504)
 

@@ -37,6 +37,14 @@ class QueueFull(Refused):
         super().__init__(message)
 
 
+class NotRead(Refused):
+    """The PLC did not answer, so nobody knows what its interlocks say; nothing was written."""
+
+    def __init__(self, message: str, *, retry_after_s: float) -> None:
+        self.retry_after_s = retry_after_s
+        super().__init__(message)
+
+
 class Draining(Refused):
     """The gateway is shutting down."""
 

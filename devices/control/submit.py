@@ -22,11 +22,12 @@ async def submit(plc: str, command: str, given: Mapping[str, Any], caller: Calle
     """
     gateway = current()
     spec = await gateway.registry.find(plc)
-    order = _order(spec, command, given, caller)
+    order = order_of(spec, command, given, caller)
     return await asyncio.shield(gateway.begin(order))
 
 
-def _order(plc: PLCSpec, name: str, given: Mapping[str, Any], caller: Caller) -> Order:
+def order_of(plc: PLCSpec, name: str, given: Mapping[str, Any], caller: Caller) -> Order:
+    """What is asked for, checked and complete; a Refused error says what is wrong with it."""
     command = _command_of(plc, name)
     if not plc.is_enabled:
         raise PLCDisabled(f"{plc.name} is disabled in the registry; a controls engineer can enable it")

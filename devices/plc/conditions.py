@@ -1,7 +1,7 @@
 """Comparisons of a tag's value with a wanted one, and how to say them. Pure."""
 
 import operator
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import Any
 
@@ -31,6 +31,13 @@ def holds(step: StepSpec, actual: Value, wanted: Wanted) -> bool:
     if step.operator in BITS:
         return _bit(step.tag, actual, int(wanted)) == BITS[step.operator]
     return COMPARISONS[step.operator](actual, _as_the_tag_reads_it(step.tag, wanted))
+
+
+def operand(step: StepSpec, values: Mapping[str, Value]) -> Any:
+    """What a step sets or compares with: its constant or constants, or what the caller gave."""
+    if step.choices:
+        return step.choices
+    return step.value if step.parameter is None else values[step.parameter]
 
 
 def is_near(tag: TagSpec, actual: Value, wanted: Value, tolerance: float) -> bool:

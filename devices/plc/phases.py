@@ -198,6 +198,4 @@ class Conversation:
             self._trace.is_clean = False
 
     def _value_of(self, step: StepSpec) -> Any:
-        if step.choices:
-            return step.choices
-        return step.value if step.parameter is None else self._values[step.parameter]
+        return conditions.operand(step, self._values)
