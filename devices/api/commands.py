@@ -20,6 +20,7 @@ router = Router(tags=["Commands"])
 
 PLCRef = Annotated[str, Path(max_length=50, description="name or number of a PLC")]
 CommandName = Annotated[str, Path(max_length=50)]
+Given = Annotated[dict[str, Any], Body(default_factory=dict, examples=[{"batch_size": 15}])]
 
 Answer = dict[str, Any] | HttpResponse
 
@@ -40,7 +41,7 @@ async def post_command(
     request: HttpRequest,
     plc: PLCRef,
     command: CommandName,
-    body: Annotated[dict[str, Any], Body(default_factory=dict, examples=[{"batch_size": 15}])],
+    body: Given,
 ) -> Answer:
     """Run any command of the PLC's profile and answer what the PLC proved.
 
@@ -60,7 +61,7 @@ async def check_command(
     request: HttpRequest,
     plc: PLCRef,
     command: CommandName,
-    body: Annotated[dict[str, Any], Body(default_factory=dict, examples=[{"batch_size": 15}])],
+    body: Given,
 ) -> dict[str, Any]:
     """Read the command's interlocks now and say which hold. Nothing is written, and no run is made."""
     clauses = await check(plc, command, body, caller_of(request))

@@ -14,6 +14,7 @@ class Clause:
     """One condition that must hold before a command writes anything, and whether it does."""
 
     tag: str
+    read: Value
     is_met: bool
     detail: str
     """What was found and what was wanted; of an error that the PLC reports, its own word."""
@@ -21,18 +22,18 @@ class Clause:
 
 async def look(session: Session, command: CommandSpec, values: Mapping[str, Value]) -> tuple[Clause, ...]:
     """Read each `check`, and each `fail_if`, whose error must not stand yet; in their order."""
-    checks = [await _check(session, step, values) for step in command.of(Phase.CHECK)]
-    return (*checks, *[await _error(session, step, values) for step in command.of(Phase.FAIL_IF)])
+    steps = (*command.of(Phase.CHECK), *command.of(Phase.FAIL_IF))
+    return tuple([await look_at(session, step, values) for step in steps])
 
 
-async def _check(session: Session, step: StepSpec, values: Mapping[str, Value]) -> Clause:
-    actual, wanted = await session.read(step.tag), conditions.operand(step, values)
-    is_met = conditions.holds(step, actual, wanted)
-    return Clause(tag=step.tag.name, is_met=is_met, detail=conditions.describe(step, actual, wanted))
-
-
-async def _error(session: Session, step: StepSpec, values: Mapping[str, Value]) -> Clause:
-    actual = await session.read(step.tag)
-    stands = conditions.holds(step, actual, conditions.operand(step, values))
-    detail = conditions.tell(step, actual) if stands else f"{step.tag.name} is {conditions.say(step.tag, actual)}"
-    return Clause(tag=step.tag.name, is_met=not stands, detail=detail)
+async def look_at(session: Session, step: StepSpec, values: Mapping[str, Value]) -> Clause:
+    """Read one of them."""
+    read, wanted = await session.read(step.tag), conditions.operand(step, values)
+    holds = conditions.holds(step, read, wanted)
+    if step.phase is not Phase.FAIL_IF:
+        detail, is_met = conditions.describe(step, read, wanted), holds
+    elif holds:
+        detail, is_met = conditions.tell(step, read), False
+    else:
+        detail, is_met = f"{step.tag.name} is {conditions.say(step.tag, read)}", True
+    return Clause(tag=step.tag.name, read=read, is_met=is_met, detail=detail)

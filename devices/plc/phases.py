@@ -6,7 +6,7 @@ from typing import Any
 
 from devices.modbus.errors import DeviceException, ModbusError
 from devices.modbus.types import Value
-from devices.plc import conditions
+from devices.plc import conditions, interlocks
 from devices.plc.errors import (
     DeadlinePassed,
     HandshakeIncomplete,
@@ -60,19 +60,19 @@ class Conversation:
 
     async def _check(self, session: Session) -> None:
         for step in self._command.of(Phase.CHECK):
-            actual, wanted = await session.read(step.tag), self._value_of(step)
-            self._trace.note(step, read=actual)
-            if not conditions.holds(step, actual, wanted):
-                raise InterlockOpen(conditions.describe(step, actual, wanted))
+            clause = await interlocks.look_at(session, step, self._values)
+            self._trace.note(step, read=clause.read)
+            if not clause.is_met:
+                raise InterlockOpen(clause.detail)
         for step in self._command.of(Phase.FAIL_IF):
             await self._require_no_old_error(session, step)
 
     async def _require_no_old_error(self, session: Session, step: StepSpec) -> None:
         """An error that stands before the start could not be told from one of this command."""
-        actual = await session.read(step.tag)
-        if conditions.holds(step, actual, self._value_of(step)):
-            self._trace.note(step, read=actual)
-            raise InterlockOpen(f"the PLC reports an error already, clear it first: {conditions.tell(step, actual)}")
+        clause = await interlocks.look_at(session, step, self._values)
+        if not clause.is_met:
+            self._trace.note(step, read=clause.read)
+            raise InterlockOpen(f"the PLC reports an error already, clear it first: {clause.detail}")
 
     async def _write(self, session: Session) -> None:
         steps = self._command.of(Phase.WRITE)
