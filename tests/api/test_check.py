@@ -70,8 +70,6 @@ class TestACheck:
 
     async def test_waits_its_turn_behind_a_command(self, mes: AsyncClient, machine: FaultServer):
         machine.answer_delay_s = 0.02
-        run, told = await asyncio.gather(
-            post(mes, CHECK.removesuffix("/check"), {}), post(mes, CHECK), return_exceptions=False
-        )
+        run, told = await asyncio.gather(post(mes, CHECK.removesuffix("/check"), {}), post(mes, CHECK))
         assert (run.status_code, told.status_code) == (200, 200)
         assert machine.peak_connections == 1

@@ -231,6 +231,16 @@ def zero_the_machine(machine: FaultServer) -> None:
         table[:] = [0] * len(table)
 
 
+def restarting(machine: FaultServer) -> Fault:
+    """The PLC restarts in place of an answer, and is back at once."""
+
+    async def fault(exchange: Exchange) -> None:
+        zero_the_machine(machine)
+        exchange.connection.reset()
+
+    return fault
+
+
 class TestAfterTheTriggerWasEchoed:
     async def test_an_acknowledge_that_never_comes_is_timed_out(self, mes: AsyncClient, machine: FaultServer):
         hold(machine, ACK, 0)
@@ -246,23 +256,14 @@ class TestAfterTheTriggerWasEchoed:
 
     async def test_a_plc_that_restarts_and_is_back_with_zeros_is_unknown(self, mes: AsyncClient, machine: FaultServer):
         """The acknowledge is gone, and so is the trigger: that looks like the end of a handshake."""
-
-        async def restart(exchange: Exchange) -> None:
-            zero_the_machine(machine)
-            exchange.connection.reset()
-
-        machine.misbehave(restart, at="ack")
+        machine.misbehave(restarting(machine), at="ack")
         await ended(await call(mes), UNKNOWN)
         saw(machine, [1, 0])
 
     async def test_a_plc_that_restarts_between_acknowledge_and_result_is_unknown(
         self, mes: AsyncClient, machine: FaultServer
     ):
-        async def restart(exchange: Exchange) -> None:
-            zero_the_machine(machine)
-            exchange.connection.reset()
-
-        machine.misbehave(restart, at="batch_number")
+        machine.misbehave(restarting(machine), at="batch_number")
         await ended(await call(mes), UNKNOWN)
         saw(machine, [1, 0])
 
