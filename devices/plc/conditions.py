@@ -49,10 +49,15 @@ def is_near(tag: TagSpec, actual: Value, wanted: Value, tolerance: float) -> boo
 
 
 def describe(step: StepSpec, actual: Value | None, wanted: Wanted) -> str:
-    """Say what was wanted and what was found, the engineer's own message first."""
-    found = "was not read" if actual is None else f"is {say(step.tag, actual)}"
-    sentence = f"{step.tag.name} {found}, wanted {step.operator} {_say_wanted(step, wanted)}"
+    """Say what was wanted and what was found, the engineer's own message for a condition that is not met first."""
+    sentence = compare(step, actual, wanted)
     return f"{step.message} ({sentence})" if step.message else sentence
+
+
+def compare(step: StepSpec, actual: Value | None, wanted: Wanted) -> str:
+    """Say what was wanted and what was found, whether it is met or not."""
+    found = "was not read" if actual is None else f"is {say(step.tag, actual)}"
+    return f"{step.tag.name} {found}, wanted {step.operator} {_say_wanted(step, wanted)}"
 
 
 def tell(step: StepSpec, actual: Value) -> str:

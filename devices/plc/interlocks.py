@@ -31,7 +31,8 @@ async def look_at(session: Session, step: StepSpec, values: Mapping[str, Value])
     read, wanted = await session.read(step.tag), conditions.operand(step, values)
     holds = conditions.holds(step, read, wanted)
     if step.phase is not Phase.FAIL_IF:
-        detail, is_met = conditions.describe(step, read, wanted), holds
+        # The engineer's message is for one that is not met: “the guard door is open” would be a false alarm.
+        detail, is_met = (conditions.compare if holds else conditions.describe)(step, read, wanted), holds
     elif holds:
         detail, is_met = conditions.tell(step, read), False
     else:

@@ -27,7 +27,11 @@ class TestACheck:
         told = answer.json()
         assert told["is_free"] is True
         assert [clause["is_met"] for clause in told["clauses"]] == [True] * len(told["clauses"])
-        assert {clause["tag"] for clause in told["clauses"]} == {"fault", "start_ack"}
+        details = {clause["tag"]: clause["detail"] for clause in told["clauses"]}
+        assert details == {
+            "fault": "fault is false, wanted == false",
+            "start_ack": "start_ack is false, wanted == false",
+        }, "and no word of what it would say if it were open"
         await nothing_was_done(machine)
 
     async def test_names_the_interlock_that_is_open_and_tells_the_others_too(
