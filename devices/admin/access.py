@@ -21,12 +21,11 @@ class APIKeyAdmin(ModelAdmin):
     list_display = ("name", "key_id", "created_at", "revoked_at")
     list_filter = (("revoked_at", admin.EmptyFieldListFilter),)
     search_fields = ("name", "key_id")
-    fields = ("name",)
     actions = ["revoke"]
 
     def get_fields(self, request: HttpRequest, obj: APIKey | None = None) -> Any:
-        """The name is all there is to decide."""
-        return ("name", *self.get_readonly_fields(request, obj))
+        """Its name, and what it must send."""
+        return ("name", "needs_idempotency_key", *self.get_readonly_fields(request, obj))
 
     def get_readonly_fields(self, request: HttpRequest, obj: APIKey | None = None) -> Any:  # noqa: ARG002
         """What the making of the key settled."""

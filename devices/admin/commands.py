@@ -93,7 +93,10 @@ class CommandAdmin(ModelAdmin):
     list_filter = ("profile",)
     list_select_related = ("profile",)
     search_fields = ("name", "title", "description")
-    fieldsets = ((None, {"fields": ("profile", "name", "title", "description", ("time_limit_s", "poll_interval_ms"))}),)
+    fieldsets = (
+        (None, {"fields": ("profile", "name", "title", "description")}),
+        ("Times", {"fields": (("time_limit_s", "expires_after_s"), ("poll_interval_ms", "connect_tries"))}),
+    )
 
     def get_readonly_fields(self, request: HttpRequest, obj: Command | None = None) -> Any:  # noqa: ARG002
         """A command stays with its machine type: its steps name that one's tags."""

@@ -87,6 +87,8 @@ def command_spec(command: Command, tags: dict[int, TagSpec]) -> CommandSpec:
         steps=steps,
         time_limit_s=command.time_limit_s,
         poll_interval_s=command.poll_interval_ms / 1000,
+        expires_after_s=command.expires_after_s,
+        connect_tries=command.connect_tries,
     )
 
 

@@ -3,13 +3,14 @@
 from .access import APIKey
 from .commands import Command, Parameter, Step
 from .registry import PLC, Profile
-from .runs import Effect, Retry, Run, State
+from .runs import Definition, Effect, Retry, Run, State
 from .tags import Tag
 
 __all__ = [
     "PLC",
     "APIKey",
     "Command",
+    "Definition",
     "Effect",
     "Parameter",
     "Profile",

@@ -32,6 +32,13 @@ class APIKey(models.Model):
         "revoked", null=True, blank=True, help_text="Refused since then. A revoked key never works again."
     )
 
+    needs_idempotency_key = models.BooleanField(
+        "needs idempotency keys",
+        default=False,
+        help_text="Refuse a command from this caller that comes without an Idempotency-Key: it could not be repeated "
+        "safely when its answer is lost.",
+    )
+
     class Meta:
         ordering = ["name"]
         verbose_name = "API key"

@@ -13,7 +13,7 @@ from devices.models.step_rules import CONDITIONS, Input, Line
 from devices.models.tags import Tag
 from devices.models.text_rules import Between, identifier, printable, printable_lines
 
-PHASES = ["check", "write", "trigger", "wait", "fail_if", "read", "cleanup"]
+PHASES = ["check", "write", "trigger", "wait", "fail_if", "read", "cleanup", "proof"]
 OPERATORS = ["set", "get", *CONDITIONS]
 PARAMETER_TYPES = ["integer", "number", "boolean", "text"]
 
@@ -47,6 +47,21 @@ class Command(CheckedModel):
         default=50,
         validators=[Between(1, 10_000)],
         help_text="Milliseconds between two looks at a condition that is waited for. The acknowledge must stay longer.",
+    )
+    expires_after_s = models.FloatField(
+        "expires after (s)",
+        null=True,
+        blank=True,
+        validators=[Between(0.1, 86_400)],
+        help_text="Seconds from the call after which a run that still waits for its turn is dropped: never started "
+        "late. Empty: it waits as long as its PLC lets commands wait.",
+    )
+    connect_tries = models.PositiveSmallIntegerField(
+        "tries to connect",
+        default=1,
+        validators=[Between(1, 10)],
+        help_text="How often a PLC that cannot be reached is tried, within the time limit. Nothing was sent to it yet, "
+        "so trying again is safe. 1 answers at once.",
     )
 
     class Meta:
@@ -151,7 +166,7 @@ class Step(CheckedModel):
         max_length=10,
         choices=[(phase, phase) for phase in PHASES],
         help_text="When it runs: check, write, trigger, wait, read, cleanup, in this order. fail_if is looked at "
-        "together with the waits.",
+        "together with the waits. proof is looked at afterwards, where nobody knows whether the machine acted.",
     )
     position = models.PositiveSmallIntegerField(
         default=0, help_text="Order within the phase, smaller first. Empty: after the others."
@@ -167,7 +182,8 @@ class Step(CheckedModel):
         max_length=10,
         choices=[(operator, operator) for operator in OPERATORS],
         default="set",
-        help_text="set in write, trigger and cleanup; get in read; a comparison in check, wait, fail_if and cleanup.",
+        help_text="set in write, trigger and cleanup; get in read; a comparison in check, wait, fail_if, cleanup and "
+        "proof.",
     )
     value = models.CharField(
         max_length=100,

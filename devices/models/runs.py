@@ -42,6 +42,16 @@ class Retry(models.TextChoices):
     AFTER_RECONCILE = "after_reconcile", "after looking at the machine"
 
 
+class Definition(models.Model):
+    """A command as it stood, with all that it needs of its PLC: what a run ran with, whatever is edited later."""
+
+    digest = models.CharField(max_length=64, unique=True, help_text="SHA-256 of the content in canonical form.")
+    content = models.JSONField(help_text="The command with its tags and steps, and where it was sent.")
+
+    def __str__(self) -> str:
+        return f"definition {self.digest[:12]}"
+
+
 class Run(models.Model):
     """One execution of one command on one PLC."""
 
@@ -65,6 +75,18 @@ class Run(models.Model):
     detail = models.TextField(blank=True, help_text="The outcome in words.")
     result = models.JSONField(default=dict, help_text="The values that the command's read steps found.")
     trace = models.JSONField(default=list, help_text="What happened, step by step, in milliseconds from its start.")
+    sequence = models.PositiveBigIntegerField(
+        null=True, help_text="Number of the run at its PLC, for commands that send one; goes up by one, never 0."
+    )
+    idempotency_key = models.CharField(  # noqa: DJ001 - NULL is no key; an empty one would be unique too
+        max_length=255, null=True, help_text="The caller's own name of this request: asked again, it starts nothing."
+    )
+    fingerprint = models.CharField(max_length=64, blank=True, help_text="Of what was asked for under that key.")
+    definition = models.ForeignKey(
+        Definition, on_delete=models.PROTECT, null=True, related_name="runs", help_text="The command as it stood then."
+    )
+    frames = models.JSONField(default=list, help_text="What went over the wire, in hex; kept for some days.")
+    history = models.JSONField(default=list, help_text="Earlier outcomes, before it was reconciled.")
     version = models.PositiveIntegerField(default=1, help_text="Goes up by one at each change of the record.")
     accepted_at = models.DateTimeField("accepted", help_text="Stored, before anything was sent.")
     started_at = models.DateTimeField("started", null=True, help_text="Its turn came.")
@@ -76,7 +98,9 @@ class Run(models.Model):
     class Meta:
         ordering = ["-id"]
         constraints = [
-            models.UniqueConstraint(fields=["plc"], condition=Q(state="running"), name="one_running_per_plc")
+            models.UniqueConstraint(fields=["plc"], condition=Q(state="running"), name="one_running_per_plc"),
+            models.UniqueConstraint(fields=["caller", "idempotency_key"], name="one_run_per_key"),
+            models.UniqueConstraint(fields=["plc", "sequence"], name="one_run_per_sequence"),
         ]
         indexes = [
             models.Index(fields=["plc", "-id"], name="run_newest_of_plc"),

@@ -22,6 +22,7 @@ OPERATORS_OF: Mapping[str, tuple[str, ...]] = {
     "fail_if": CONDITIONS,
     "read": ("get",),
     "cleanup": ("set", *CONDITIONS),
+    "proof": CONDITIONS,
 }
 """What a step of each phase can do with its tag."""
 JOBS = {
@@ -32,6 +33,7 @@ JOBS = {
     "fail_if": "A fail_if looks, while the command waits, whether the PLC said no",
     "read": "A read gets a tag for the result",
     "cleanup": "A cleanup sets a tag, or looks until a condition holds",
+    "proof": "A proof looks afterwards whether the machine did it",
 }
 NO_TRIGGER = "There is no trigger: a command needs exactly one step that makes the machine act."
 NOTHING_TO_WAIT_FOR = "A fail_if is looked at while the command waits: it needs a wait."

@@ -26,6 +26,8 @@ class Phase(StrEnum):
     """Looked at together with the waits: where one holds, the PLC said no."""
     READ = "read"
     CLEANUP = "cleanup"
+    PROOF = "proof"
+    """Looked at afterwards, where nobody knows: where all hold, the machine did it."""
 
 
 class Operator(StrEnum):
@@ -110,6 +112,10 @@ class CommandSpec:
     """From its turn to the trigger and from the trigger to the acknowledge, the whole of it."""
     poll_interval_s: float = 0.05
     """Pause between two looks at a condition that is waited for."""
+    expires_after_s: float | None = None
+    """From the call on: a run that still waits for its turn then is dropped, never started late."""
+    connect_tries: int = 1
+    """How often a PLC that cannot be reached is tried, within the time limit."""
 
     def of(self, phase: Phase) -> tuple[StepSpec, ...]:
         """The steps of one phase, in their order."""
