@@ -105,7 +105,14 @@ else:
 
 REDIS_URL = env.str("REDIS_URL", default="")
 CHANNEL_LAYERS = {
-    "default": {"BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer", "CONFIG": {"hosts": [REDIS_URL]}}
+    "default": {
+        "BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer",
+        "CONFIG": {
+            "hosts": [REDIS_URL],
+            # Redis's pub/sub knows no database numbers: two gateways on one server would hear each other.
+            "prefix": "gateway-" + hashlib.sha256(b"push:" + SECRET_KEY.encode()).hexdigest()[:12],
+        },
+    }
     if REDIS_URL
     else {"BACKEND": "channels.layers.InMemoryChannelLayer"}
 }

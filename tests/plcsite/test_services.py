@@ -4,6 +4,7 @@ import os
 
 import pytest
 from channels.layers import get_channel_layer
+from channels_redis.pubsub import RedisPubSubChannelLayer
 from django.conf import settings
 from django.db import connection
 
@@ -30,3 +31,16 @@ class TestPush:
         await layer.group_send("services", {"type": "hello"})
         assert await layer.receive(channel) == {"type": "hello"}
         await layer.group_discard("services", channel)
+
+
+if settings.REDIS_URL:  # in process nobody else can hear
+
+    class TestRedis:
+        async def test_shared_with_another_gateway_keeps_their_news_apart(self) -> None:
+            ours, theirs = get_channel_layer(), RedisPubSubChannelLayer(hosts=[settings.REDIS_URL], prefix="another")
+            channel = await ours.new_channel()
+            await ours.group_add("services", channel)
+            await theirs.group_send("services", {"type": "stranger"})
+            await ours.group_send("services", {"type": "friend"})
+            assert await ours.receive(channel) == {"type": "friend"}
+            await ours.group_discard("services", channel)
