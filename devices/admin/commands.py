@@ -16,12 +16,7 @@ from devices.admin.command_forms import ParameterForm, ParameterFormSet, StepFor
 from devices.admin.forms import LOW_TEXTS, TABLE, TellingForm
 from devices.models import Command, Parameter, Profile, Step, Tag
 from devices.models.commands import PHASES
-from devices.models.step_rules import unchecked_waits
 
-STALE_ANSWER = (
-    "{command} waits for {tag}, and no check looks at it before: if it still stands from an earlier start, the run "
-    "would succeed though the machine did nothing. Add a check that it is gone."
-)
 PHASE_ORDER = Case(*(When(phase=phase, then=place) for place, phase in enumerate(PHASES)))
 
 
@@ -145,9 +140,3 @@ class CommandAdmin(ModelAdmin):
         for formset in reversed(list(formsets)):
             for row in formset.deleted_objects:
                 row.delete()
-        self._warn_of_stale_answers(request, form.instance)
-
-    def _warn_of_stale_answers(self, request: HttpRequest, command: Command) -> None:
-        lines = [step.line() for step in command.steps.select_related("tag", "parameter")]
-        for tag in unchecked_waits(lines):
-            messages.warning(request, STALE_ANSWER.format(tag=tag, command=command.name))

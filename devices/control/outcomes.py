@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from devices.control.errors import RecordUnavailable
-from devices.modbus.errors import DeviceException, LinkUnavailable, ValueRefused
+from devices.modbus.errors import BUSY, DeviceException, LinkUnavailable, ValueRefused
 from devices.models import Effect, Retry, State
 from devices.plc.errors import HandshakeIncomplete, InterlockOpen, NoAcknowledge, PLCSaidNo, ReadBackMismatch
 from devices.plc.trace import Stage
@@ -22,7 +22,6 @@ MOVES: dict[State, frozenset[State]] = {
 """Every other state is the end."""
 
 REFUSED_CODES = frozenset({1, 2, 3, 7})  # it said no; faults.md, "Modbus exceptions"
-BUSY_CODES = frozenset({6, 10})  # refused for now, not executed
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -80,7 +79,7 @@ def _before_trigger(error: BaseException) -> Outcome:
             retry=Retry.AFTER_FIX,
             detail=f"An interlock is open, nothing was written: {error}.",
         )
-    is_refused = isinstance(error, DeviceException) and error.code not in BUSY_CODES
+    is_refused = isinstance(error, DeviceException) and error.code not in BUSY
     if is_refused or isinstance(error, ReadBackMismatch):
         return failed(f"The machine was not told: {error}.", Retry.AFTER_FIX)
     if isinstance(error, RecordUnavailable):
@@ -95,7 +94,7 @@ def _on_trigger(error: BaseException) -> Outcome:
         return failed(f"The machine was not told: {error}.", Retry.AFTER_FIX)
     if isinstance(error, DeviceException) and error.code in REFUSED_CODES:
         return faulted(f"The PLC refused the trigger: {error}.", Effect.NONE)
-    if isinstance(error, DeviceException) and error.code in BUSY_CODES:
+    if isinstance(error, DeviceException) and error.code in BUSY:
         return failed(f"The PLC refused the trigger for now: {error}.")
     return unknown(f"The trigger was sent, but its fate is not known: {_say(error)}. Look at the machine.")
 

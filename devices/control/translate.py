@@ -110,6 +110,7 @@ def _step(step: Step, tag: TagSpec) -> StepSpec:
         phase=Phase(step.phase),
         tag=tag,
         operator=operator,
+        position=step.position,
         value=values[0] if values and operator is not Operator.IN else None,
         choices=values if operator is Operator.IN else (),
         parameter=step.parameter.name if step.parameter else None,

@@ -83,4 +83,9 @@ class Migration(migrations.Migration):
             model_name='run',
             constraint=models.UniqueConstraint(fields=('plc', 'sequence'), name='one_run_per_sequence'),
         ),
+        migrations.AlterField(
+            model_name='step',
+            name='position',
+            field=models.PositiveSmallIntegerField(default=0, help_text='Order within the phase, smaller first. Empty: after the others. Waits of one position must hold at the same time.'),
+        ),
     ]

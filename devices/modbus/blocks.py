@@ -1,4 +1,4 @@
-"""Put writes to neighbouring addresses into as few requests as the PLC takes. Pure."""
+"""Put reads and writes of neighbouring addresses into as few requests as the PLC takes. Pure."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,6 +22,55 @@ class Write:
 
     def __str__(self) -> str:
         return f"{self.table.replace('_', ' ')} {self.address}"
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """The addresses of one value."""
+
+    table: Table
+    address: int
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """One request that reads several values."""
+
+    table: Table
+    address: int
+    count: int
+    members: tuple[int, ...]
+    """Which of the reads it serves, by their places in what was asked for."""
+
+    @property
+    def end(self) -> int:
+        """The first address behind it."""
+        return self.address + self.count
+
+
+def merge_reads(reads: Sequence[Read], limits: Limits) -> tuple[Block, ...]:
+    """Join what touches or overlaps in one table, as long as the PLC answers it in one request.
+
+    A value is never split. What was asked for last is read last: who gives an error word after an acknowledge hears
+    the error at least as late as the acknowledge.
+    """
+    blocks: list[Block] = []
+    for place, read in sorted(enumerate(reads), key=lambda item: (item[1].table, item[1].address, item[1].count)):
+        joined = _joined(blocks[-1], read, place) if blocks else None
+        if joined and joined.count <= (limits.read_bits if read.table.is_bits else limits.read_registers):
+            blocks[-1] = joined
+        else:
+            blocks.append(Block(read.table, read.address, read.count, (place,)))
+    return tuple(sorted(blocks, key=lambda block: max(block.members)))
+
+
+def _joined(block: Block, read: Read, place: int) -> Block | None:
+    """The block with the read in it, None where a gap lies between."""
+    if block.table is not read.table or read.address > block.end:
+        return None
+    end = max(block.end, read.address + read.count)
+    return Block(block.table, block.address, end - block.address, (*block.members, place))
 
 
 def merge_writes(writes: Sequence[Write], limits: Limits) -> tuple[Write, ...]:

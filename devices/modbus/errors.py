@@ -13,6 +13,9 @@ EXCEPTIONS = {
 }
 """Modbus exception codes in words; Modbus V1.1b3 section 7."""
 
+IN_PROGRESS = 5  # accepted, takes long: the acknowledge will tell
+BUSY = frozenset({6, 10})  # refused for now, not executed
+
 
 class ModbusError(Exception):
     """Base of everything that the protocol floor raises."""

@@ -169,7 +169,9 @@ class Step(CheckedModel):
         "together with the waits. proof is looked at afterwards, where nobody knows whether the machine acted.",
     )
     position = models.PositiveSmallIntegerField(
-        default=0, help_text="Order within the phase, smaller first. Empty: after the others."
+        default=0,
+        help_text="Order within the phase, smaller first. Empty: after the others. Waits of one position must hold at "
+        "the same time.",
     )
     tag = models.ForeignKey(
         Tag,

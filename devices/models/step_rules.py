@@ -1,7 +1,7 @@
 """What a parameter and a step must be like for a command to make sense at the machine. Pure."""
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -176,13 +176,6 @@ def _constant_faults(step: Line) -> Iterator[str]:
         constants(step.tag, step.operator, step.value)
     except ValueRefused as error:
         yield f"{error}."
-
-
-def unchecked_waits(steps: Iterable[Line]) -> list[str]:
-    """Tags that are waited for and no check looks at: what is left of an earlier start could pass for an answer."""
-    steps = list(steps)
-    checked = {step.tag.name for step in steps if step.phase == "check"}
-    return list(dict.fromkeys(s.tag.name for s in steps if s.phase == "wait" and s.tag.name not in checked))
 
 
 def constants(tag: TagSpec, operator: str, text: str) -> tuple[Value, ...]:

@@ -1,19 +1,20 @@
-"""What a command's interlocks say now: read fresh, nothing is written."""
+"""What stands against a command now: read fresh, nothing is written."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from devices.modbus.types import Value
-from devices.plc import conditions
+from devices.plc import conditions, watch
 from devices.plc.session import Session
 from devices.plc.specs import CommandSpec, Phase, StepSpec
+from devices.plc.watch import Look
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Clause:
     """One condition that must hold before a command writes anything, and whether it does."""
 
-    tag: str
+    step: StepSpec
     read: Value
     is_met: bool
     detail: str
@@ -21,20 +22,42 @@ class Clause:
 
 
 async def look(session: Session, command: CommandSpec, values: Mapping[str, Value]) -> tuple[Clause, ...]:
-    """Read each `check`, and each `fail_if`, whose error must not stand yet; in their order."""
-    steps = (*command.of(Phase.CHECK), *command.of(Phase.FAIL_IF))
-    return tuple([await look_at(session, step, values) for step in steps])
+    """Read each `check`; each `fail_if`, whose error must not stand yet; and the waits, whose answer must not.
+
+    DeviceException where the PLC does not let one of them be read.
+    """
+    clauses = {Phase.CHECK: _of_check, Phase.FAIL_IF: _of_error}
+    steps, waits = [step for step in command.steps if step.phase in clauses], command.of(Phase.WAIT)
+    steps.sort(key=lambda step: step.phase is Phase.FAIL_IF)
+    looks = await watch.look(session, (*steps, *waits), values)
+    for found in looks:
+        found.value  # noqa: B018 - raises where it was not read
+    told = [clauses[found.step.phase](found) for found in looks[: len(steps)]]
+    return (*told, *_of_waits(looks[len(steps) :]))
 
 
-async def look_at(session: Session, step: StepSpec, values: Mapping[str, Value]) -> Clause:
-    """Read one of them."""
-    read, wanted = await session.read(step.tag), conditions.operand(step, values)
-    holds = conditions.holds(step, read, wanted)
-    if step.phase is not Phase.FAIL_IF:
-        # The engineer's message is for one that is not met: “the guard door is open” would be a false alarm.
-        detail, is_met = (conditions.compare if holds else conditions.describe)(step, read, wanted), holds
-    elif holds:
-        detail, is_met = conditions.tell(step, read), False
-    else:
-        detail, is_met = f"{step.tag.name} is {conditions.say(step.tag, read)}", True
-    return Clause(tag=step.tag.name, read=read, is_met=is_met, detail=detail)
+def _of_check(found: Look) -> Clause:
+    # The engineer's message is for one that is not met: “the guard door is open” would be a false alarm.
+    say = conditions.compare if found.is_met else conditions.describe
+    return _clause(found, found.is_met, say(found.step, found.value, found.wanted))
+
+
+def _of_error(found: Look) -> Clause:
+    """An error that stands before the start could not be told from one of this command."""
+    if found.is_met:
+        error = conditions.tell(found.step, found.value)
+        return _clause(found, False, f"the PLC reports an error already, clear it first: {error}")
+    return _clause(found, True, f"{found.step.tag.name} is {conditions.say(found.step.tag, found.value)}")
+
+
+def _of_waits(waits: Sequence[Look]) -> Sequence[Clause]:
+    """An answer that stands before the start could not be told from the one to this command: no false success."""
+    if not waits or not all(found.is_met for found in waits):
+        return ()
+    told = ", ".join(f"{found.step.tag.name} is {conditions.say(found.step.tag, found.value)}" for found in waits)
+    detail = f"what the command waits for is there already, clear it first: {told}"
+    return (_clause(waits[0], False, detail),)
+
+
+def _clause(found: Look, is_met: bool, detail: str) -> Clause:
+    return Clause(step=found.step, read=found.value, is_met=is_met, detail=detail)

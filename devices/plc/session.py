@@ -3,14 +3,17 @@
 from collections.abc import Callable, Iterator, Sequence
 
 from devices.modbus import codec
-from devices.modbus.blocks import Write, merge_writes
+from devices.modbus.blocks import Block, Read, Write, merge_reads, merge_writes
 from devices.modbus.errors import DeviceException, LinkUnavailable, Unconfirmed, WrongAnswer
 from devices.modbus.link import Link
-from devices.modbus.types import DataType, TagSpec, Value, Words
+from devices.modbus.types import Table, TagSpec, Value, Words
 from devices.plc.errors import SessionClosed
 from devices.plc.specs import PLCSpec
 
 OnConfirmed = Callable[[int], None]
+
+Reading = Value | DeviceException
+"""What a tag holds, or the PLC's reason for not telling it."""
 
 
 class Session:
@@ -28,7 +31,37 @@ class Session:
 
     async def read(self, tag: TagSpec) -> Value:
         """Read one tag now."""
-        return codec.decode(tag, await self._read_words(tag, tag.count))
+        return codec.decode(tag, await self._read_words(tag.table, tag.address, tag.count))
+
+    async def read_all(self, tags: Sequence[TagSpec]) -> tuple[Reading, ...]:
+        """Read several tags now, in their order; those that touch each other come in one request, of one moment.
+
+        An exception of the PLC stands in the place of the tag that it is about.
+        """
+        readings: dict[int, Reading] = {}
+        for block in merge_reads([Read(tag.table, tag.address, tag.count) for tag in tags], self._plc.limits):
+            readings |= await self._read_block(block, tags)
+        return tuple(readings[place] for place in range(len(tags)))
+
+    async def _read_block(self, block: Block, tags: Sequence[TagSpec]) -> dict[int, Reading]:
+        try:
+            words = await self._read_words(block.table, block.address, block.count)
+        except DeviceException as error:
+            if len(block.members) == 1:
+                return {block.members[0]: error}
+            # One of them is at fault, or the PLC has a hole there: the others can still be read.
+            return {place: await self._reading(tags[place]) for place in block.members}
+        starts = {place: tags[place].address - block.address for place in block.members}
+        return {
+            place: codec.decode(tags[place], words[start : start + tags[place].count])
+            for place, start in starts.items()
+        }
+
+    async def _reading(self, tag: TagSpec) -> Reading:
+        try:
+            return await self.read(tag)
+        except DeviceException as error:
+            return error
 
     async def write(self, tag: TagSpec, value: Value) -> None:
         """Write one tag and check the PLC's confirmation. ValueRefused, before anything is sent, names the tag."""
@@ -64,7 +97,7 @@ class Session:
         if link.has_answered:
             return
         try:
-            await self._read_words(self._probe_tag(), 1)
+            await self._read_words(self._plc.probe_table, self._plc.probe_address, 1)
         except DeviceException:
             return
 
@@ -73,7 +106,7 @@ class Session:
         self._is_over = True
 
     async def _with_neighbours(self, tag: TagSpec, words: Words) -> Words:
-        (word,) = await self._read_words(tag, 1)
+        (word,) = await self._read_words(tag.table, tag.address, 1)
         return (codec.set_bit(word, tag.bit or 0, bool(words[0])),)
 
     async def _send(self, writes: Sequence[Write], on_confirmed: OnConfirmed) -> None:
@@ -84,20 +117,16 @@ class Session:
             )
             on_confirmed(_values_within(request, values))
 
-    async def _read_words(self, tag: TagSpec, count: int) -> Words:
+    async def _read_words(self, table: Table, address: int, count: int) -> Words:
         link = self._open_link()
         was_proven = link.has_answered
         try:
-            return await link.read(tag.table, tag.address, count)
+            return await link.read(table, address, count)
         except (Unconfirmed, WrongAnswer) as error:
             if was_proven:
                 raise
             # Only a harmless read went out: the machine was told nothing.
             raise LinkUnavailable(f"{link}: connected, but not served ({error})") from error
-
-    def _probe_tag(self) -> TagSpec:
-        data_type = DataType.BOOL if self._plc.probe_table.is_bits else DataType.UINT16
-        return TagSpec(name="probe", table=self._plc.probe_table, address=self._plc.probe_address, data_type=data_type)
 
     def _open_link(self) -> Link:
         if self._is_over:

@@ -81,6 +81,8 @@ class StepSpec:
     phase: Phase
     tag: TagSpec
     operator: Operator
+    position: int = 0
+    """Order within the phase; waits of one position must hold at the same time."""
     value: Value | None = None
     """A constant; None where a parameter is named, for `get` and for `in`.
 

@@ -56,18 +56,6 @@ class TestNewCommand:
         assert Step.objects.get(phase="write").parameter == Parameter.objects.get()
         assert Parameter.objects.get().default == 15
 
-    @pytest.mark.parametrize("is_checked", [True, False])
-    def test_warns_where_an_answer_of_an_earlier_start_could_pass(
-        self, engineer, add, fields, tags, trigger, is_checked
-    ):
-        pages.change_row(fields, "steps", 0, **trigger)
-        pages.add_row(fields, "steps", phase="wait", tag=tags["ack"], operator="==", value="1", timeout_s="5")
-        if is_checked:
-            pages.add_row(fields, "steps", phase="check", tag=tags["ack"], operator="==", value="0")
-        assert pages.send(engineer, add, fields) == []
-        page = engineer.get("/admin/devices/command/").content.decode()
-        assert ("no check looks at it before" in page) is not is_checked
-
     def test_needs_no_parameters(self, engineer, add, fields, trigger):
         pages.change_row(fields, "steps", 0, **trigger)
         assert pages.send(engineer, add, fields) == []

@@ -57,7 +57,7 @@ class TestACheck:
         await nothing_was_done(machine)
 
     async def test_tells_that_the_plc_refused_to_be_read(self, mes: AsyncClient, machine: FaultServer):
-        machine.misbehave(faults.exception(2), at=(Table.DISCRETE_INPUT, FAULT_BIT))
+        machine.misbehave(faults.exception(2), at=(Table.DISCRETE_INPUT, FAULT_BIT), times=None)
         assert "exception 2" in problem_of(await post(mes, CHECK), 503, "plc-not-read")["detail"]
 
     async def test_of_an_offline_plc_says_when_to_ask_again(self, mes: AsyncClient, machine: FaultServer):

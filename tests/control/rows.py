@@ -79,6 +79,15 @@ def make_command(
     return command
 
 
+@database_sync_to_async
+def change_command(name: str, **fields: Any) -> None:
+    """Change a command as the admin does."""
+    command = Command.objects.get(name=name)
+    for field, value in fields.items():
+        setattr(command, field, value)
+    _stored(command)
+
+
 def make_plc(profile: Profile, name: str = "press-1", **settings: Any) -> PLC:
     """A PLC with short limits."""
     usual = {"host": "127.0.0.1", "port": 1, "connect_timeout_s": 0.3, "response_timeout_s": 0.15}

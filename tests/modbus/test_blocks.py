@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from devices.modbus.blocks import Write, merge_writes
+from devices.modbus.blocks import Read, Write, merge_reads, merge_writes
 from devices.modbus.errors import ValueRefused
 from devices.modbus.types import Limits, Table, WriteFunctions
 
@@ -122,3 +122,42 @@ class TestRefusal:
     def test_meets_an_empty_write(self):
         with pytest.raises(ValueRefused, match="coil 4: there is nothing to write"):
             merge_writes([coils(4)], Limits())
+
+
+@st.composite
+def read_lists(draw: st.DrawFn) -> list[Read]:
+    """Neighbours, overlaps and holes, in any order."""
+    tables = st.sampled_from([Table.COIL, Table.DISCRETE_INPUT, Table.HOLDING_REGISTER, Table.INPUT_REGISTER])
+    reads = st.builds(Read, tables, st.integers(0, 40), st.integers(1, 4))
+    return draw(st.lists(reads, max_size=30))
+
+
+class TestMergeReads:
+    @unhurried
+    @given(read_lists(), st.integers(4, 12), st.integers(4, 12))
+    def test_serves_every_value_whole_within_the_limits(self, reads: list[Read], registers: int, bits: int):
+        blocks = merge_reads(reads, Limits(read_registers=registers, read_bits=bits))
+        assert sorted(place for block in blocks for place in block.members) == list(range(len(reads)))
+        for block in blocks:
+            assert block.count <= (bits if block.table.is_bits else registers)
+            for place in block.members:
+                read = reads[place]
+                assert read.table is block.table
+                assert block.address <= read.address
+                assert read.address + read.count <= block.end
+
+    @unhurried
+    @given(read_lists())
+    def test_reads_nothing_that_nobody_asked_for(self, reads: list[Read]):
+        wanted = {(read.table, read.address + step) for read in reads for step in range(read.count)}
+        blocks = merge_reads(reads, Limits())
+        asked = [(block.table, block.address + step) for block in blocks for step in range(block.count)]
+        assert sorted(asked) == sorted(wanted), "each address once"
+
+    def test_reads_last_what_was_asked_for_last(self):
+        reads = [Read(Table.COIL, 9, 1), Read(Table.INPUT_REGISTER, 0, 1), Read(Table.COIL, 0, 1)]
+        assert [block.address for block in merge_reads(reads, Limits())] == [9, 0, 0]
+
+    def test_keeps_a_value_whole_that_is_longer_than_a_request_may_be(self):
+        (block,) = merge_reads([Read(Table.HOLDING_REGISTER, 0, 20)], Limits(read_registers=10))
+        assert block.count == 20, "the PLC says what it thinks of that"
