@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from devices.modbus.types import Value
 from devices.plc import conditions
+from devices.plc.sequence import SEQUENCE
 from devices.plc.session import Session
 from devices.plc.specs import CommandSpec, Phase, StepSpec
 
@@ -21,9 +22,12 @@ class Clause:
 
 
 async def look(session: Session, command: CommandSpec, values: Mapping[str, Value]) -> tuple[Clause, ...]:
-    """Read each `check`, and each `fail_if`, whose error must not stand yet; in their order."""
+    """Read each `check`, and each `fail_if`, whose error must not stand yet; in their order.
+
+    What compares with the number of the run is left out: there is no run.
+    """
     steps = (*command.of(Phase.CHECK), *command.of(Phase.FAIL_IF))
-    return tuple([await look_at(session, step, values) for step in steps])
+    return tuple([await look_at(session, step, values) for step in steps if step.parameter != SEQUENCE])
 
 
 async def look_at(session: Session, step: StepSpec, values: Mapping[str, Value]) -> Clause:
