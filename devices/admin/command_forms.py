@@ -6,12 +6,14 @@ from typing import Any
 
 from django import forms
 from django.core.exceptions import ValidationError
+from django.http import HttpRequest
 
 from devices.admin.bases import InlineFormSet, ModelChoice, ModelForm
 from devices.admin.forms import Narrow, TellingForm, surviving, tell_twins, typed
 from devices.modbus.types import Table
 from devices.models import Command, Parameter, Step, Tag
 from devices.models.registry import TABLES
+from devices.models.sequence_rules import NOT_SENT, SEQUENCE, SEQUENCE_NAME
 from devices.models.step_rules import EXAMPLES, NO_TRIGGER, NOTHING_TO_WAIT_FOR, SECOND_TRIGGER
 
 PARAMETER = re.compile(r"\{\s*([^{}]*?)\s*\}")
@@ -93,6 +95,12 @@ def parameters_of(command: Command) -> list[Parameter]:
     return drafted if drafted is not None else list(command.parameters.all())
 
 
+def chosen_profile(request: HttpRequest) -> int | None:
+    """The machine type that a new command is for."""
+    ref = request.POST.get("profile") or request.GET.get("profile") or ""
+    return int(ref) if ref.isascii() and ref.isdecimal() and len(ref) < 19 else None
+
+
 class TagChoice(ModelChoice):
     """Tags with what an engineer knows them by."""
 
@@ -120,8 +128,8 @@ class StepForm(TellingForm):
         max_length=100,
         widget=Narrow(14),
         help_text="A constant as you would say it: 15, 21.5, 0x1F, true, off, a label of the tag. Or a parameter "
-        "from the table above in braces: {batch_size}. Several with | for in, a bit's number for bit set and bit "
-        "clear. Empty for get.",
+        "from the table above in braces: {batch_size}, or {sequence}: the number of the run, one more at each and "
+        "never 0. Several with | for in, a bit's number for bit set and bit clear. Empty for get.",
     )
 
     class Meta:
@@ -149,11 +157,14 @@ class StepForm(TellingForm):
             self.initial["value"] = f"{{{self.instance.parameter.name}}}"
 
     def clean(self) -> dict[str, Any] | None:
-        """Find the parameter that braces name."""
+        """Find what braces name: a parameter, or the number of the run."""
         text = self.cleaned_data.get("value", "")
         named = PARAMETER.fullmatch(text)
         if named is None:
             self.instance.parameter = None
+        elif named[1] == SEQUENCE_NAME:
+            self.instance.parameter = None
+            self.cleaned_data["value"] = SEQUENCE
         else:
             self.cleaned_data["value"] = ""
             self._use_parameter(named[1])
@@ -189,6 +200,9 @@ class StepFormSet(InlineFormSet):
         phases = {form.instance.phase for form in steps}
         if "fail_if" in phases and "wait" not in phases:
             faults.append(NOTHING_TO_WAIT_FOR)
+        numbered = {form.instance.operator for form in steps if form.instance.value == SEQUENCE}
+        if numbered and "set" not in numbered:
+            faults.append(NOT_SENT)
         faults += [
             f"No step uses the parameter {name}: a caller would give it for nothing. Use it, or delete it."
             for name in self._unused(steps)

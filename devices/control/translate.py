@@ -8,7 +8,9 @@ from typing import TypeVar
 from devices.modbus.errors import ValueRefused
 from devices.modbus.types import Endpoint, Limits, Table, TagSpec, WriteFunctions
 from devices.models import PLC, Command, Parameter, Profile, Step, Tag
+from devices.models.sequence_rules import SEQUENCE, sequence_faults
 from devices.models.step_rules import NOTHING_TO_WAIT_FOR, constants
+from devices.plc import sequence
 from devices.plc.specs import CommandSpec, Operator, ParameterSpec, ParameterType, Phase, PLCSpec, StepSpec
 
 logger = logging.getLogger(__name__)
@@ -105,7 +107,10 @@ def _step(step: Step, tag: TagSpec) -> StepSpec:
     operator = Operator(step.operator)
     if operator is not Operator.GET and not step.value and step.parameter is None:
         raise ValueError(f"{step.phase} {tag.name} {operator} has no value")
-    values = constants(tag, operator, step.value) if step.value else ()
+    is_numbered = step.value == SEQUENCE
+    if is_numbered:
+        _require_sequence(step, tag)
+    values = constants(tag, operator, step.value) if step.value and not is_numbered else ()
     return StepSpec(
         phase=Phase(step.phase),
         tag=tag,
@@ -113,7 +118,7 @@ def _step(step: Step, tag: TagSpec) -> StepSpec:
         position=step.position,
         value=values[0] if values and operator is not Operator.IN else None,
         choices=values if operator is Operator.IN else (),
-        parameter=step.parameter.name if step.parameter else None,
+        parameter=sequence.SEQUENCE if is_numbered else step.parameter.name if step.parameter else None,
         timeout_s=step.timeout_s,
         message=step.message,
         tolerance=step.tolerance,
@@ -121,7 +126,15 @@ def _step(step: Step, tag: TagSpec) -> StepSpec:
     )
 
 
+def _require_sequence(step: Step, tag: TagSpec) -> None:
+    """A number that its tag cannot hold would fail each run, or make two of them look the same."""
+    for _, fault in sequence_faults(step.phase, step.operator, tag):
+        raise ValueError(f"{step.phase} {tag.name} {step.operator}: {fault}")
+
+
 def _parameter(parameter: Parameter) -> ParameterSpec:
+    if parameter.name == sequence.SEQUENCE:
+        raise ValueError("a parameter named sequence could not be told from the number of the run")
     return ParameterSpec(
         name=parameter.name,
         data_type=ParameterType(parameter.data_type),

@@ -9,6 +9,7 @@ from devices.modbus import codec
 from devices.modbus.errors import ValueRefused
 from devices.modbus.types import DataType, Limits, TagSpec, Value, without_limits
 from devices.models.checked import Fault
+from devices.models.sequence_rules import SEQUENCE, SEQUENCE_NAME, sequence_faults
 from devices.models.tag_rules import write_faults
 
 BIT_CONDITIONS = ("bit set", "bit clear")
@@ -84,6 +85,8 @@ class Line:
 
 def parameter_faults(parameter: Input) -> Iterator[Fault]:
     """Everything wrong with one parameter by itself."""
+    if parameter.name == SEQUENCE_NAME:
+        yield "name", f"{SEQUENCE} in a step is the number of the run, which nobody gives: take another name."
     yield from _limit_faults(parameter)
     yield from _default_faults(parameter)
 
@@ -166,16 +169,19 @@ def _operand_faults(step: Line) -> Iterator[Fault]:
     elif step.parameter is not None:
         yield from (("parameter", fault) for _, fault in misfits(step, step.parameter))
     elif has_value:
-        yield from (("value", fault) for fault in _constant_faults(step))
+        yield from _value_faults(step)
     else:
         yield "value", "A set and a comparison need a value: a constant or a parameter."
 
 
-def _constant_faults(step: Line) -> Iterator[str]:
+def _value_faults(step: Line) -> Iterator[Fault]:
+    if step.value == SEQUENCE:
+        yield from sequence_faults(step.phase, step.operator, step.tag)
+        return
     try:
         constants(step.tag, step.operator, step.value)
     except ValueRefused as error:
-        yield f"{error}."
+        yield "value", f"{error}."
 
 
 def constants(tag: TagSpec, operator: str, text: str) -> tuple[Value, ...]:

@@ -24,16 +24,22 @@ class Clause:
 async def look(session: Session, command: CommandSpec, values: Mapping[str, Value]) -> tuple[Clause, ...]:
     """Read each `check`; each `fail_if`, whose error must not stand yet; and the waits, whose answer must not.
 
-    DeviceException where the PLC does not let one of them be read.
+    Without a run its number is not known: what compares with it is left out. DeviceException where the PLC does not
+    let one of them be read.
     """
     clauses = {Phase.CHECK: _of_check, Phase.FAIL_IF: _of_error}
-    steps, waits = [step for step in command.steps if step.phase in clauses], command.of(Phase.WAIT)
-    steps.sort(key=lambda step: step.phase is Phase.FAIL_IF)
+    steps = [step for phase in clauses for step in command.of(phase) if _is_known(step, values)]
+    waits = command.of(Phase.WAIT)
+    waits = waits if all(_is_known(step, values) for step in waits) else ()
     looks = await watch.look(session, (*steps, *waits), values)
     for found in looks:
         found.value  # noqa: B018 - raises where it was not read
     told = [clauses[found.step.phase](found) for found in looks[: len(steps)]]
     return (*told, *_of_waits(looks[len(steps) :]))
+
+
+def _is_known(step: StepSpec, values: Mapping[str, Value]) -> bool:
+    return step.parameter is None or step.parameter in values
 
 
 def _of_check(found: Look) -> Clause:

@@ -3,6 +3,7 @@
 import pytest
 
 from devices.models import Command, Parameter, Step
+from devices.models.sequence_rules import NOT_SENT
 from devices.models.step_rules import NOTHING_TO_WAIT_FOR
 from tests.admin import pages
 from tests.models import rows
@@ -214,6 +215,58 @@ class TestStepRow:
         assert pages.send(engineer, change, fields) == []
         assert lines()[0] == "write batch_size set 7"
         assert not Parameter.objects.exists()
+
+
+class TestTheNumberOfTheRun:
+    @pytest.fixture
+    def echo(self, engineer, profile, tags, add, fields):
+        """The fields of a command that sends the number and waits for it."""
+        tag = rows.stored(rows.register(profile, name="echo", address=9)).pk
+        pages.change_row(
+            fields, "steps", 0, phase="trigger", tag=tags["batch_size"], operator="set", value="{sequence}"
+        )
+        pages.add_row(fields, "steps", phase="wait", tag=tag, operator="==", value="{ sequence }", timeout_s="5")
+        return fields
+
+    def test_is_typed_like_a_parameter_and_shown_again(self, engineer, add, echo):
+        assert pages.send(engineer, add, echo) == []
+        assert lines() == ["trigger batch_size set {sequence}", "wait echo == {sequence}"]
+        assert set(Step.objects.values_list("value", "parameter")) == {("{sequence}", None)}
+        change = f"command/{Command.objects.get().pk}/change/"
+        shown = pages.fields_of(engineer, change)
+        assert [shown[f"steps-{row}-value"] for row in (0, 1)] == ["{sequence}", "{sequence}"]
+        assert pages.send(engineer, change, shown) == []
+        assert set(Step.objects.values_list("value", "parameter")) == {("{sequence}", None)}
+
+    def test_takes_the_place_of_a_parameter_and_gives_it_back(self, engineer, change):
+        fields = pages.fields_of(engineer, change)
+        pages.change_row(fields, "steps", 0, value="{sequence}")
+        pages.change_row(fields, "parameters", 0, DELETE="on")
+        assert pages.send(engineer, change, fields) == []
+        assert lines()[0] == "write batch_size set {sequence}"
+        fields = pages.fields_of(engineer, change)
+        pages.add_row(fields, "parameters", **PARAMETER)
+        pages.change_row(fields, "steps", 0, value="{batch_size}")
+        assert pages.send(engineer, change, fields) == []
+        assert lines()[0] == "write batch_size set {batch_size}"
+        assert Step.objects.get(phase="write").value == ""
+
+    def test_that_no_step_sends_is_told(self, engineer, add, echo):
+        pages.change_row(echo, "steps", 0, value="1")
+        assert pages.send(engineer, add, echo) == [f"steps: {NOT_SENT}"]
+        assert not Command.objects.exists()
+
+    def test_is_told_at_its_field_where_the_tag_cannot_count(self, engineer, add, echo, tags):
+        pages.change_row(echo, "steps", 0, tag=tags["start"])
+        complaints = pages.send(engineer, add, echo)
+        assert complaints[0].startswith("steps-0-value: {sequence} counts 1, 2, 3: it needs a tag of whole numbers")
+
+    def test_lends_its_name_to_no_parameter(self, engineer, change):
+        fields = pages.fields_of(engineer, change)
+        pages.change_row(fields, "parameters", 0, name="sequence")
+        assert pages.send(engineer, change, fields)[0].startswith(
+            "parameters-0-name: {sequence} in a step is the number"
+        )
 
 
 class TestParameterRow:
