@@ -9,6 +9,7 @@ from typing import Any
 from django.utils import timezone
 
 from devices.control import outcomes
+from devices.control.definitions import DefinitionSpec
 from devices.control.errors import IllegalMove, RecordUnavailable
 from devices.control.journal import Journal
 from devices.control.outcomes import Outcome
@@ -37,6 +38,7 @@ class Order:
     command: CommandSpec
     values: Mapping[str, Value]
     caller: Caller
+    definition: DefinitionSpec
 
 
 class Execution:
@@ -93,6 +95,7 @@ class Execution:
             parameters=dict(order.values),
             caller=order.caller.name,
             source=order.caller.source,
+            definition=order.definition,
             accepted_at=timezone.now(),
         )
 
