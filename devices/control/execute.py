@@ -6,6 +6,7 @@ from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from django.conf import settings
 from django.utils import timezone
 
 from devices.control import outcomes
@@ -129,6 +130,7 @@ class Execution:
                     detail=outcome.detail,
                     result=outcome.result,
                     trace=list(self._trace.entries),
+                    frames=self._trace.frames.as_json() if settings.FRAMES_DAYS > 0 else [],
                     finished_at=timezone.now(),
                 )
             except RecordUnavailable:

@@ -1,7 +1,8 @@
 """A command's way through its phases on one machine: check, write, trigger, wait, read, cleanup."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from typing import Any
 
 from devices.modbus.errors import DeviceException, ModbusError
@@ -15,10 +16,11 @@ from devices.plc.errors import (
     PLCSaidNo,
     ReadBackMismatch,
 )
+from devices.plc.interlocks import Clause
 from devices.plc.pool import Turn
 from devices.plc.session import Session
 from devices.plc.specs import CommandSpec, Operator, Phase, StepSpec
-from devices.plc.trace import Stage, Trace, storable
+from devices.plc.trace import CUT_SHORT, NotedWrites, Stage, Trace, reason, storable
 
 CLEANUP_LIMIT_S = 10.0  # for the whole cleanup, connecting anew included
 SLOT_FREE_S = 0.05  # a PLC that serves one connection sees in its next cycle that the lost one was closed
@@ -43,11 +45,11 @@ class Conversation:
         loop = asyncio.get_running_loop()
         deadline = loop.time() + self._command.time_limit_s
         try:
-            async with asyncio.timeout_at(deadline) as limit, turn.session() as session:
+            async with asyncio.timeout_at(deadline) as limit, self._session(turn) as session:
                 await self._check(session)
                 await self._write(session)
                 # Not between record and trigger: a crash there would leave `unknown`, though nothing was sent.
-                await session.prove()
+                await self._prove(session)
                 limit.reschedule(None)  # from here on nothing cuts the conversation
                 await before_trigger()
                 if loop.time() > deadline:
@@ -58,10 +60,19 @@ class Conversation:
                 f"the command's {self._command.time_limit_s:g} s were over before the machine was told"
             ) from error
 
+    def _session(self, turn: Turn) -> AbstractAsyncContextManager[Session]:
+        return turn.session(self._trace.note_frame)
+
+    async def _prove(self, session: Session) -> None:
+        try:
+            await session.prove()
+        except CUT_SHORT as error:
+            self._trace.remark(f"the connection was not proven: {reason(error)}")
+            raise
+
     async def _check(self, session: Session) -> None:
         for step in self._command.of(Phase.CHECK):
-            clause = await interlocks.look_at(session, step, self._values)
-            self._trace.note(step, read=clause.read)
+            clause = await self._look_at(session, step)
             if not clause.is_met:
                 raise InterlockOpen(clause.detail)
         for step in self._command.of(Phase.FAIL_IF):
@@ -69,10 +80,15 @@ class Conversation:
 
     async def _require_no_old_error(self, session: Session, step: StepSpec) -> None:
         """An error that stands before the start could not be told from one of this command."""
-        clause = await interlocks.look_at(session, step, self._values)
+        clause = await self._look_at(session, step)
         if not clause.is_met:
-            self._trace.note(step, read=clause.read)
             raise InterlockOpen(f"the PLC reports an error already, clear it first: {clause.detail}")
+
+    async def _look_at(self, session: Session, step: StepSpec) -> Clause:
+        with self._trace.noting_failure(step):
+            clause = await interlocks.look_at(session, step, self._values)
+        self._trace.note(step, read=clause.read)
+        return clause
 
     async def _write(self, session: Session) -> None:
         steps = self._command.of(Phase.WRITE)
@@ -91,18 +107,11 @@ class Conversation:
 
     async def _set(self, session: Session, steps: tuple[StepSpec, ...]) -> None:
         values = [(step.tag, self._value_of(step)) for step in steps]
-        left = list(zip(steps, values, strict=True))
-
-        def note_confirmed(count: int) -> None:
-            for step, (_, value) in left[:count]:
-                self._trace.note(step, sent=value)
-            del left[:count]
-
+        noted = NotedWrites(self._trace, [(step, value) for step, (_, value) in zip(steps, values, strict=True)])
         try:
-            await session.write_all(values, on_confirmed=note_confirmed)
-        except ModbusError as error:
-            for step, _ in left:
-                self._trace.note(step, error=f"not confirmed: {error}")
+            await session.write_all(values, sending=noted.sending)
+        except CUT_SHORT as error:
+            noted.end(error)
             raise
 
     async def _tell(self, session: Session, turn: Turn) -> dict[str, Value]:
@@ -141,32 +150,39 @@ class Conversation:
         end = clock() + (step.timeout_s or self._command.time_limit_s)
         while True:
             actual = await self._look(session, step)
-            is_without_error = await self._has_no_error(session, errors)
-            if is_without_error and actual is not None and conditions.holds(step, actual, wanted):
-                self._trace.note(step, read=actual)
-                return
-            if clock() >= end:
-                self._trace.note(step, read=actual, error="not met in time")
-                raise NoAcknowledge(conditions.describe(step, actual, wanted))
+            found = [(error, await self._look(session, error)) for error in errors]
+            said_no = [error for error, value in found if self._holds(error, value)]
+            is_met = self._holds(step, actual) and all(value is not None for _, value in found)
+            if said_no or is_met or clock() >= end:
+                break
             await asyncio.sleep(self._command.poll_interval_s)
+        self._trace.note(step, read=actual, **({} if said_no or is_met else {"error": "not met in time"}))
+        self._require_no_error(found)
+        if not is_met:
+            raise NoAcknowledge(conditions.describe(step, actual, wanted))
 
-    async def _has_no_error(self, session: Session, errors: tuple[StepSpec, ...]) -> bool:
-        """PLCSaidNo with the PLC's own word where it reports one; False if that could not be read this time."""
-        found = [(step, await self._look(session, step)) for step in errors]
+    def _require_no_error(self, found: Sequence[tuple[StepSpec, Value | None]]) -> None:
+        """PLCSaidNo with the PLC's own word where it reports one."""
         for step, actual in found:
-            if actual is not None and conditions.holds(step, actual, self._value_of(step)):
-                self._trace.note(step, read=actual)
+            self._trace.note(step, read=actual)
+        for step, actual in found:
+            if actual is not None and self._holds(step, actual):
                 raise PLCSaidNo(conditions.tell(step, actual), is_applied=step.is_applied)
-        return all(actual is not None for _, actual in found)
+
+    def _holds(self, step: StepSpec, actual: Value | None) -> bool:
+        return actual is not None and conditions.holds(step, actual, self._value_of(step))
 
     async def _look(self, session: Session, step: StepSpec) -> Value | None:
-        try:
-            return await session.read(step.tag)
-        except DeviceException:
-            return None
+        """None where the PLC answers with an exception: it could not be read this time."""
+        with self._trace.noting_failure(step):
+            try:
+                return await session.read(step.tag)
+            except DeviceException:
+                return None
 
     async def _read(self, session: Session, step: StepSpec) -> Value:
-        value = await session.read(step.tag)
+        with self._trace.noting_failure(step):
+            value = await session.read(step.tag)
         self._trace.note(step, read=value)
         return value
 
@@ -191,7 +207,7 @@ class Conversation:
                 await self._clean_up(session)
             else:
                 await asyncio.sleep(SLOT_FREE_S)
-                async with asyncio.timeout(CLEANUP_LIMIT_S), turn.session() as fresh:
+                async with asyncio.timeout(CLEANUP_LIMIT_S), self._session(turn) as fresh:
                     await self._clean_up(fresh)
         except (HandshakeIncomplete, ModbusError, TimeoutError) as error:
             self._trace.remark(f"cleanup not done: {error or 'took too long'}")
