@@ -70,6 +70,8 @@ ROOT_URLCONF = "plcsite.urls"
 ASGI_APPLICATION = "plcsite.asgi.application"
 DRAIN_S = env.float("DRAIN_S", default=30.0)
 """How long a server that was told to end lets running commands and requests finish."""
+FRAMES_DAYS = env.int("FRAMES_DAYS", default=30)
+"""How long the raw frames of a run are kept; 0 stores none."""
 TEMPLATES = [
     {
         "BACKEND": "django.template.backends.django.DjangoTemplates",

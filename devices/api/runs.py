@@ -9,7 +9,7 @@ from ninja import Path, Query, Router
 from devices.api.schemas import LARGEST_ID, RunFilter, RunListOut, RunWithTraceOut, answers
 from devices.control.errors import UnknownRun
 from devices.control.gateway import current
-from devices.control.records import RunRecord
+from devices.control.records import LONG, RunRecord
 from devices.models import Run
 
 router = Router(tags=["Runs"])
@@ -31,15 +31,16 @@ async def list_runs(request: HttpRequest, wanted: Query[RunFilter]) -> dict[str,
 
 @router.get("/{run}", response=answers(RunWithTraceOut), operation_id="get_run", summary="Look at a run")
 async def get_run(request: HttpRequest, run: RunNumber) -> dict[str, Any]:  # noqa: ARG001
-    """One run with its trace: all that was read and written, in order."""
-    row = await Run.objects.filter(pk=run).afirst()
+    """One run with its trace: all that was read and written, in order; what went over the wire; what it ran with."""
+    row = await Run.objects.select_related("definition").filter(pk=run).afirst()
     if row is None:
         raise UnknownRun(f"no run {run} is recorded")
-    return RunRecord.from_row(row).as_json(with_trace=True)
+    definition = row.definition.content if row.definition else None
+    return RunRecord.from_row(row).as_json(with_trace=True) | {"frames": row.frames, "definition": definition}
 
 
 async def _matching(wanted: RunFilter) -> QuerySet[Run]:
-    runs = Run.objects.all()
+    runs = Run.objects.defer(*LONG)
     if wanted.plc is not None:
         runs = runs.filter(plc_id=(await current().registry.find(wanted.plc)).id)
     if wanted.state is not None:

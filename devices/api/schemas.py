@@ -61,9 +61,21 @@ class RunOut(Schema):
 
 
 class RunWithTraceOut(RunOut):
-    """A run with all that was read and written, in order."""
+    """A run with all that was read and written, in order, and the command as it stood."""
 
-    trace: list[dict[str, Any]]
+    trace: list[dict[str, Any]] = Field(
+        description="one line for each step: `at_ms` from the run's start, `phase`, `tag`, `operator`, the value "
+        "`sent` or `read`, and `error` where it failed; or a `note`"
+    )
+    frames: list[dict[str, Any]] = Field(
+        description="what went over the wire, kept for some days: `at_ms` as in the trace, `step` (the index of the "
+        "trace's line that it led to), `direction` (`sent` or `received`), `length` in bytes, and `hex`, cut after 300 "
+        "bytes; or a `note` that tells how many are left out"
+    )
+    definition: dict[str, Any] | None = Field(
+        description="what it ran with, whatever was edited since: the `command` with its parameters, steps and tags, "
+        "and the `plc` that it was sent to"
+    )
 
 
 class RunListOut(Schema):

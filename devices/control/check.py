@@ -22,7 +22,7 @@ async def check(plc: str, command: str, given: Mapping[str, Any], caller: Caller
     Raises a Refused error where the command could not even be asked for, NotRead where the PLC did not answer.
     """
     gateway = current()
-    order = order_of(await gateway.registry.find(plc), command, given, caller)
+    order = order_of(gateway.registry, await gateway.registry.find(plc), command, given, caller)
     try:
         async with asyncio.timeout(order.command.time_limit_s), gateway.pool.session(order.plc) as session:
             return await interlocks.look(session, order.command, order.values)

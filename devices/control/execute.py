@@ -6,9 +6,11 @@ from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from django.conf import settings
 from django.utils import timezone
 
 from devices.control import outcomes
+from devices.control.definitions import DefinitionSpec
 from devices.control.errors import IllegalMove, RecordUnavailable
 from devices.control.journal import Journal
 from devices.control.outcomes import Outcome
@@ -37,6 +39,7 @@ class Order:
     command: CommandSpec
     values: Mapping[str, Value]
     caller: Caller
+    definition: DefinitionSpec
 
 
 class Execution:
@@ -93,6 +96,7 @@ class Execution:
             parameters=dict(order.values),
             caller=order.caller.name,
             source=order.caller.source,
+            definition=order.definition,
             accepted_at=timezone.now(),
         )
 
@@ -126,6 +130,7 @@ class Execution:
                     detail=outcome.detail,
                     result=outcome.result,
                     trace=list(self._trace.entries),
+                    frames=self._trace.frames.as_json() if settings.FRAMES_DAYS > 0 else [],
                     finished_at=timezone.now(),
                 )
             except RecordUnavailable:

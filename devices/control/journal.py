@@ -8,12 +8,13 @@ import asyncio
 import logging
 import queue
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from django.db import DatabaseError, IntegrityError, InterfaceError, OperationalError, connection, transaction
 
+from devices.control.definitions import StoredDefinitions
 from devices.control.errors import IllegalMove, RecordUnavailable
 from devices.control.outcomes import MOVES
 from devices.control.records import RunRecord
@@ -41,6 +42,7 @@ class Journal:
 
     def __init__(self, *, on_commit: OnCommit) -> None:
         self._on_commit = on_commit
+        self._definitions = StoredDefinitions()
         self._changes: queue.SimpleQueue[Change | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -79,7 +81,7 @@ class Journal:
 
     def _work(self) -> None:
         while batch := self._next_batch():
-            _commit(batch)
+            _commit(batch, self._definitions)
             assert self._loop is not None  # noqa: S101 - set before the thread starts
             self._loop.call_soon_threadsafe(self._tell, batch)
         connection.close()
@@ -109,10 +111,10 @@ class Journal:
                 change.done.set_exception(change.outcome or RuntimeError("not written"))
 
 
-def _commit(batch: Sequence[Change]) -> None:
+def _commit(batch: Sequence[Change], definitions: StoredDefinitions) -> None:
     """Write all in one transaction; where one of them breaks it, each in its own."""
     try:
-        _write(batch)
+        _write(batch, definitions)
     except (OperationalError, InterfaceError) as error:
         # The database takes nothing now: to ask again for each would make the last one wait many times its limit.
         _refuse(batch, error)
@@ -120,7 +122,7 @@ def _commit(batch: Sequence[Change]) -> None:
         if len(batch) == 1:
             return _refuse(batch, error)
         for change in batch:
-            _commit([change])
+            _commit([change], definitions)
 
 
 def _refuse(batch: Sequence[Change], error: Exception) -> None:
@@ -130,25 +132,34 @@ def _refuse(batch: Sequence[Change], error: Exception) -> None:
     connection.close()
 
 
-def _write(batch: Sequence[Change]) -> None:
+def _write(batch: Sequence[Change], definitions: StoredDefinitions) -> None:
     with transaction.atomic():
-        _insert([change for change in batch if change.before is None])
+        _insert([change for change in batch if change.before is None], definitions)
         for change in batch:
             if change.before is not None:
                 change.outcome = _update(change.before, change.fields)
 
 
-def _insert(changes: Sequence[Change]) -> None:
-    rows = Run.objects.bulk_create([Run(**change.fields) for change in changes])
+def _insert(changes: Sequence[Change], definitions: StoredDefinitions) -> None:
+    keys = definitions.store([spec for change in changes if (spec := change.fields.get("definition"))])
+    rows = Run.objects.bulk_create([Run(**_columns(change.fields, keys)) for change in changes])
     for change, row in zip(changes, rows, strict=True):
         change.outcome = RunRecord.from_row(row)
+
+
+def _columns(fields: dict[str, Any], keys: Mapping[str, int]) -> dict[str, Any]:
+    """A definition comes as what it says, and is stored as the key of its row."""
+    columns = dict(fields)
+    spec = columns.pop("definition", None)
+    return columns if spec is None else {**columns, "definition_id": keys[spec.digest]}
 
 
 def _update(before: RunRecord, fields: dict[str, Any]) -> RunRecord | IllegalMove:
     row = Run.objects.filter(pk=before.id, state=before.state, version=before.version)
     if not row.update(**fields, version=before.version + 1):
         return IllegalMove(f"run {before.id} is no longer {before.state} at version {before.version}")
-    return replace(before, **{**fields, "state": State(fields.get("state", before.state))}, version=before.version + 1)
+    known = {name: value for name, value in fields.items() if name in RunRecord.__dataclass_fields__}
+    return replace(before, **{**known, "state": State(fields.get("state", before.state))}, version=before.version + 1)
 
 
 def _translated(error: Exception) -> Exception:

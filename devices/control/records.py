@@ -6,6 +6,9 @@ from typing import Any, Self
 
 from devices.models import Run, State
 
+LONG = ("trace", "frames")
+"""Columns of a run that a list does not show and need not load: `Run.objects.defer(*LONG)`."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RunRecord:
@@ -32,9 +35,12 @@ class RunRecord:
 
     @classmethod
     def from_row(cls, run: Run) -> Self:
-        """Copy a row."""
-        names = cls.__dataclass_fields__.keys() - {"plc", "state"}
-        return cls(plc=run.plc_name, state=State(run.state), **{name: getattr(run, name) for name in names})
+        """Copy a row; of one from a list without its trace."""
+        names = cls.__dataclass_fields__.keys() - {"plc", "state", "trace"}
+        trace = [] if "trace" in run.get_deferred_fields() else run.trace
+        return cls(
+            plc=run.plc_name, state=State(run.state), trace=trace, **{name: getattr(run, name) for name in names}
+        )
 
     def as_json(self, *, with_trace: bool = False) -> dict[str, Any]:
         """JSON-ready: moments in ISO 8601, the trace only where it is asked for."""

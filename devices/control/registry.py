@@ -11,6 +11,7 @@ from django.db import DatabaseError, transaction
 from django.db.models.signals import post_delete, post_save
 
 from devices.control import translate
+from devices.control.definitions import Definitions
 from devices.control.errors import RecordUnavailable, UnknownPLC
 from devices.models import PLC, Command, Parameter, Profile, Step, Tag
 from devices.plc.specs import PLCSpec
@@ -28,6 +29,7 @@ class Registry:
     def __init__(self, *, on_change: OnChange) -> None:
         self._on_change = on_change
         self._plcs: Mapping[str, PLCSpec] = {}
+        self.definitions = Definitions()
         self._stored = 0
         """Counts changes seen; what was loaded at an older count is stale."""
         self._loaded = -1
@@ -79,6 +81,7 @@ class Registry:
         except DatabaseError as error:
             raise RecordUnavailable(f"the registry cannot be read ({error})") from error
         self._plcs, self._loaded = plcs, seen
+        self.definitions.forget()
         self._on_change(plcs)
 
     def _note_change(self, **_: Any) -> None:

@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from devices.control.errors import NotRunning
 from devices.control.gateway import current
-from devices.control.records import RunRecord
+from devices.control.records import LONG, RunRecord
 from devices.live import messages
 from devices.models import PLC, Run
 from devices.plc.health import Health
@@ -75,16 +75,11 @@ def _stored() -> tuple[list[Row], list[Row]]:
     rows: list[Row] = [dict(row) for row in plcs.values("id", "name", "title", "area", "is_enabled", "last_run_id")]
     newest = {run.pk: run for run in _runs().order_by("-id")[:RUNS]}
     older = _runs().in_bulk({row["last_run_id"] for row in rows} - newest.keys() - {None})
-    return rows, [_as_json(run) for run in (*newest.values(), *older.values())]
+    return rows, [RunRecord.from_row(run).as_news() for run in (*newest.values(), *older.values())]
 
 
 def _runs() -> QuerySet[Run]:
-    return Run.objects.defer("trace")  # long, and not shown
-
-
-def _as_json(run: Run) -> Row:
-    run.trace = []
-    return RunRecord.from_row(run).as_news()
+    return Run.objects.defer(*LONG)
 
 
 def _with_state(plc: Mapping[str, Any]) -> Row:

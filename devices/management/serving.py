@@ -16,6 +16,7 @@ from django.urls import get_resolver
 from django.utils.module_loading import import_string
 
 from devices.control.gateway import Gateway
+from devices.control.prune import pruning_daily
 from devices.management.database import require_migrated
 from devices.management.errors import CannotStart
 from devices.management.lock import sole_server
@@ -103,7 +104,7 @@ class _Life:
             stack.push_async_callback(self._close_gateway)
             # What a dead process left is settled first: a caller must not read a run that nobody executes.
             await self._gateway.start()
-            for companion in companions:
+            for companion in (pruning_daily(), *companions):
                 await stack.enter_async_context(companion)
             if not self._asked_to_end.is_set():
                 _announce(host, self._server.listen(host, port))

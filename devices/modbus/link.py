@@ -50,6 +50,10 @@ _REASONS = (
 )
 
 
+OnFrame = Callable[[bool, bytes], None]
+"""Hears what is sent (True) and what comes (False), as raw bytes."""
+
+
 class Link:
     """A connection that is opened once, used strictly in turn, and closed by the one who opened it."""
 
@@ -57,6 +61,8 @@ class Link:
         self.endpoint = endpoint
         self.has_answered = False
         """An answer has come over this connection: the PLC serves it, it does not only hold it."""
+        self.on_frame: OnFrame | None = None
+        """Each request as it goes out, and all that comes, piece by piece, believed or not."""
         self._client: AsyncModbusTcpClient | None = None
         self._is_waiting = False
         self._has_heard = False
@@ -173,6 +179,8 @@ class Link:
         )
         failures: list[OSError] = []
         client.ctx.max_buffer_size = LARGEST_READ
+        # Not trace_packet: it gets all that came since the request, again with each further piece.
+        client.ctx.data_received = self._hearing(client.ctx.data_received)  # type: ignore[assignment, method-assign]
         client.ctx.call_create = _keeping_failures(client.ctx.call_create, failures)
         # connect() answers False and drops the reason.
         if not await client.connect():
@@ -231,6 +239,7 @@ class Link:
     def _note_packet(self, is_sending: bool, frame: bytes) -> bytes:
         """See each request before it goes and all that came before pymodbus believes it."""
         if is_sending:
+            self._tell(True, frame)
             self._request = frame
             return frame
         self._has_heard = True
@@ -239,6 +248,19 @@ class Link:
             return frame
         self._fail_waiting(WrongAnswer(wrong))
         return b""
+
+    def _hearing(self, receive: Callable[[bytes], None]) -> Callable[[bytes], None]:
+        """Tell what comes before anybody judges it."""
+
+        def received(raw: bytes) -> None:
+            self._tell(False, raw)
+            receive(raw)
+
+        return received
+
+    def _tell(self, is_sent: bool, raw: bytes) -> None:
+        if self.on_frame is not None:
+            self.on_frame(is_sent, raw)
 
     def _note_connection(self, is_connected: bool) -> None:
         """Wake the waiting request: pymodbus lets it run to its limit after the peer hung up."""

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from contextlib import AsyncExitStack
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from itertools import groupby
 from typing import Any, TypeVar
 
@@ -20,7 +20,7 @@ from devices.plc.errors import (
 from devices.plc.pool import Turn
 from devices.plc.session import Session
 from devices.plc.specs import CommandSpec, Operator, Phase, StepSpec
-from devices.plc.trace import Stage, Trace, storable
+from devices.plc.trace import CUT_SHORT, NotedWrites, Stage, Trace, reason, storable
 from devices.plc.watch import Look
 
 CLEANUP_LIMIT_S = 10.0  # for the whole cleanup, connecting anew included
@@ -56,7 +56,7 @@ class Conversation:
                 await self._patiently(lambda: self._check(session))
                 await self._patiently(lambda: self._write(session))
                 # Not between record and trigger: a crash there would leave `unknown`, though nothing was sent.
-                await session.prove()
+                await self._prove(session)
                 limit.reschedule(None)  # from here on nothing cuts the conversation
                 await before_trigger()
                 if clock() > self._deadline:
@@ -71,12 +71,22 @@ class Conversation:
         """As often as the command says: nothing was sent yet."""
         for left in reversed(range(self._command.connect_tries)):
             try:
-                return await stack.enter_async_context(turn.session())
+                return await stack.enter_async_context(self._session(turn))
             except LinkUnavailable as error:
                 if not left:
                     raise
                 await self._pause_before_retry(error, TRY_AGAIN_LONGEST_S)
         raise AssertionError("a command tries at least once")
+
+    def _session(self, turn: Turn) -> AbstractAsyncContextManager[Session]:
+        return turn.session(self._trace.note_frame)
+
+    async def _prove(self, session: Session) -> None:
+        try:
+            await session.prove()
+        except CUT_SHORT as error:
+            self._trace.remark(f"the connection was not proven: {reason(error)}")
+            raise
 
     async def _patiently(self, ask: Callable[[], Awaitable[Answer]]) -> Answer:
         """Ask again while the PLC is busy: the machine was not told anything yet."""
@@ -98,7 +108,10 @@ class Conversation:
         await asyncio.sleep(pause_s)
 
     async def _check(self, session: Session) -> None:
-        for clause in await interlocks.look(session, self._command, self._values):
+        of = self._command.of
+        with self._trace.noting_failure(*(of(Phase.CHECK) + of(Phase.FAIL_IF) or of(Phase.WAIT))):
+            clauses = await interlocks.look(session, self._command, self._values)
+        for clause in clauses:
             self._trace.note(clause.step, read=clause.read)
             if not clause.is_met:
                 raise InterlockOpen(clause.detail)
@@ -111,7 +124,7 @@ class Conversation:
         await self._read_back(session, tuple(step for step in steps if step.tolerance is not None))
 
     async def _read_back(self, session: Session, steps: Sequence[StepSpec]) -> None:
-        for found in await watch.look(session, steps, self._values):
+        for found in await self._look(session, steps):
             self._trace.note(found.step, read=found.value)
             wanted, tag = self._value_of(found.step), found.step.tag
             if not conditions.is_near(tag, found.value, wanted, found.step.tolerance or 0.0):
@@ -120,18 +133,11 @@ class Conversation:
 
     async def _set(self, session: Session, steps: tuple[StepSpec, ...]) -> None:
         values = [(step.tag, self._value_of(step)) for step in steps]
-        left = list(zip(steps, values, strict=True))
-
-        def note_confirmed(count: int) -> None:
-            for step, (_, value) in left[:count]:
-                self._trace.note(step, sent=value)
-            del left[:count]
-
+        noted = NotedWrites(self._trace, [(step, value) for step, (_, value) in zip(steps, values, strict=True)])
         try:
-            await session.write_all(values, on_confirmed=note_confirmed)
-        except ModbusError as error:
-            for step, _ in left:
-                self._trace.note(step, error=f"not confirmed: {error}")
+            await session.write_all(values, sending=noted.sending)
+        except CUT_SHORT as error:
+            noted.end(error)
             raise
 
     async def _tell(self, session: Session, turn: Turn) -> dict[str, Value]:
@@ -166,41 +172,34 @@ class Conversation:
         a look is no answer to the trigger.
         """
         clock = asyncio.get_running_loop().time
-        start = clock()
+        end = clock() + min(step.timeout_s or self._command.time_limit_s for step in steps)
         while True:
-            looks = await watch.look(session, (*steps, *errors), self._values)
+            looks = await self._look(session, (*steps, *errors))
             waited, reported = looks[: len(steps)], looks[len(steps) :]
-            is_silent = self._hear(reported)
-            if is_silent and all(found.is_met for found in waited):
-                return self._note_met(waited)
-            self._require_time_left(waited, clock() - start)
+            said_no = any(found.is_met for found in reported)
+            is_met = all(found.is_met for found in waited) and all(found.refusal is None for found in reported)
+            if said_no or is_met or clock() >= end:
+                break
             await asyncio.sleep(self._command.poll_interval_s)
+        self._note_last(looks, {} if said_no or is_met else {"error": "not met in time"})
+        _require_no_error(reported)
+        if not is_met:
+            raise NoAcknowledge(_what_is_missing(waited))
 
-    def _hear(self, reported: Sequence[Look]) -> bool:
-        """PLCSaidNo with the PLC's own word where it reports an error; False if that could not be read this time."""
-        for found in reported:
-            if found.is_met:
-                self._trace.note(found.step, read=found.read)
-                raise PLCSaidNo(conditions.tell(found.step, found.value), is_applied=found.step.is_applied)
-        return all(found.refusal is None for found in reported)
+    def _note_last(self, looks: Sequence[Look], fault: Mapping[str, Value]) -> None:
+        for found in looks:
+            self._trace.note(found.step, read=found.read, **({} if found.step.phase is Phase.FAIL_IF else fault))
 
-    def _note_met(self, waited: Sequence[Look]) -> None:
-        for found in waited:
-            self._trace.note(found.step, read=found.read)
-
-    def _require_time_left(self, waited: Sequence[Look], passed_s: float) -> None:
-        if passed_s < min(found.step.timeout_s or self._command.time_limit_s for found in waited):
-            return
-        for found in waited:
-            self._trace.note(found.step, read=found.read, error="not met in time")
-        # Where all are met, an error could not be read: then the last thing known is told.
-        missing = [found for found in waited if not found.is_met] or waited
-        raise NoAcknowledge("; ".join(found.describe() for found in missing))
+    async def _look(self, session: Session, steps: Sequence[StepSpec]) -> tuple[Look, ...]:
+        with self._trace.noting_failure(*steps):
+            return await watch.look(session, steps, self._values)
 
     async def _read(self, session: Session, steps: Sequence[StepSpec]) -> dict[str, Value]:
         result = {}
-        for found in await watch.look(session, steps, self._values):
-            self._trace.note(found.step, read=found.value)
+        for found in await self._look(session, steps):
+            with self._trace.noting_failure(found.step):
+                found.value  # noqa: B018 - raises where the PLC did not tell it
+            self._trace.note(found.step, read=found.read)
             result[found.step.tag.name] = storable(found.value)
         return result
 
@@ -225,7 +224,7 @@ class Conversation:
                 await self._clean_up(session)
             else:
                 await asyncio.sleep(SLOT_FREE_S)
-                async with asyncio.timeout(CLEANUP_LIMIT_S), turn.session() as fresh:
+                async with asyncio.timeout(CLEANUP_LIMIT_S), self._session(turn) as fresh:
                     await self._clean_up(fresh)
         except (HandshakeIncomplete, ModbusError, TimeoutError) as error:
             self._trace.remark(f"cleanup not done: {error or 'took too long'}")
@@ -233,3 +232,15 @@ class Conversation:
 
     def _value_of(self, step: StepSpec) -> Any:
         return conditions.operand(step, self._values)
+
+
+def _require_no_error(reported: Sequence[Look]) -> None:
+    """PLCSaidNo with the PLC's own word where it reports one."""
+    for found in reported:
+        if found.is_met:
+            raise PLCSaidNo(conditions.tell(found.step, found.value), is_applied=found.step.is_applied)
+
+
+def _what_is_missing(waited: Sequence[Look]) -> str:
+    # Where all are met, an error could not be read: then the last thing known is told.
+    return "; ".join(found.describe() for found in waited if not found.is_met) or waited[0].describe()

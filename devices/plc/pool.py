@@ -8,7 +8,7 @@ from dataclasses import replace
 from itertools import count
 
 from devices.modbus.errors import LinkUnavailable, ModbusError
-from devices.modbus.link import Link
+from devices.modbus.link import Link, OnFrame
 from devices.plc.errors import PLCOffline, PoolClosed
 from devices.plc.health import PROBE_FIRST_S, PROBE_LONGEST_S, Health, HealthState, probe_delay_s
 from devices.plc.session import Session
@@ -67,9 +67,13 @@ class Turn:
         self.plc = plc
 
     @asynccontextmanager
-    async def session(self) -> AsyncIterator[Session]:
-        """Connect (or take the kept connection) and lend it for the block; one at a time."""
-        link = self._peer.take_kept() or await self._connect()
+    async def session(self, on_frame: OnFrame | None = None) -> AsyncIterator[Session]:
+        """Connect (or take the kept connection) and lend it for the block; one at a time.
+
+        `on_frame` hears all that goes over the wire in this block, and nothing of the next one's.
+        """
+        link = self._peer.take_kept() or await self._connect(on_frame)
+        link.on_frame = on_frame
         session = Session(link, self.plc)
         try:
             yield session
@@ -79,10 +83,12 @@ class Turn:
             raise
         finally:
             session.end()
+            link.on_frame = None
             await self._give_back(link)
 
-    async def _connect(self) -> Link:
+    async def _connect(self, on_frame: OnFrame | None) -> Link:
         link = Link(self.plc.endpoint)
+        link.on_frame = on_frame  # some say something unasked as soon as they are connected to
         try:
             await link.open()
         except LinkUnavailable as error:

@@ -1,6 +1,7 @@
 """An exclusive, bounded use of a link: typed reads and writes of tags. Dead after its block."""
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 
 from devices.modbus import codec
 from devices.modbus.blocks import Block, Read, Write, merge_reads, merge_writes
@@ -10,7 +11,8 @@ from devices.modbus.types import Table, TagSpec, Value, Words
 from devices.plc.errors import SessionClosed
 from devices.plc.specs import PLCSpec
 
-OnConfirmed = Callable[[int], None]
+Sending = Callable[[int], AbstractContextManager[object]]
+"""Surrounds one request; gets how many of the values it carries."""
 
 Reading = Value | DeviceException
 """What a tag holds, or the PLC's reason for not telling it."""
@@ -67,12 +69,10 @@ class Session:
         """Write one tag and check the PLC's confirmation. ValueRefused, before anything is sent, names the tag."""
         await self.write_all([(tag, value)])
 
-    async def write_all(
-        self, values: Sequence[tuple[TagSpec, Value]], *, on_confirmed: OnConfirmed = lambda _: None
-    ) -> None:
+    async def write_all(self, values: Sequence[tuple[TagSpec, Value]], *, sending: Sending = nullcontext) -> None:
         """Write several tags in their order; direct neighbours go out as one request.
 
-        `on_confirmed` hears after each request how many of the values, in their order, it brought to the PLC.
+        `sending` is entered for each request, with how many of the values, in their order, it carries.
         A bit of a register is read, changed and written back: the PLC must not change its neighbours meanwhile.
         """
         encoded = [(tag, codec.encode(tag, value)) for tag, value in values]  # all, before anything is sent
@@ -80,12 +80,12 @@ class Session:
         pending: list[Write] = []
         for tag, words in encoded:
             if _is_bit_of_register(tag):
-                await self._send(pending, on_confirmed)
+                await self._send(pending, sending)
                 # Read as late as this: the write before may have changed another bit of the same register.
                 pending = [Write(tag.table, tag.address, await self._with_neighbours(tag, words))]
             else:
                 pending.append(Write(tag.table, tag.address, words))
-        await self._send(pending, on_confirmed)
+        await self._send(pending, sending)
 
     async def prove(self) -> None:
         """Have one harmless read answered before anything is written.
@@ -109,13 +109,13 @@ class Session:
         (word,) = await self._read_words(tag.table, tag.address, 1)
         return (codec.set_bit(word, tag.bit or 0, bool(words[0])),)
 
-    async def _send(self, writes: Sequence[Write], on_confirmed: OnConfirmed) -> None:
+    async def _send(self, writes: Sequence[Write], sending: Sending) -> None:
         values = iter(writes)
         for request in merge_writes(writes, self._plc.limits):
-            await self._open_link().write(
-                request.table, request.address, request.words, self._plc.limits.write_functions
-            )
-            on_confirmed(_values_within(request, values))
+            with sending(_values_within(request, values)):
+                await self._open_link().write(
+                    request.table, request.address, request.words, self._plc.limits.write_functions
+                )
 
     async def _read_words(self, table: Table, address: int, count: int) -> Words:
         link = self._open_link()

@@ -53,7 +53,8 @@ class TestThePLCsOwnNo:
         assert "the feeder stopped (alarm is 3 (jam at infeed))" in record.detail
         assert machine.writes_to("start") == [1, 0]
         run = await stored_as(record)
-        assert [entry["phase"] for entry in run.trace] == ["fail_if", "trigger", "fail_if", "cleanup"]
+        seen = [(entry["phase"], entry.get("read")) for entry in run.trace]
+        assert seen == [("fail_if", 0), ("trigger", None), ("wait", True), ("fail_if", 3), ("cleanup", None)]
 
     async def test_counts_more_than_an_acknowledge_that_comes_with_it(
         self, machine: FaultServer, press: PLC, gateway: Gateway

@@ -19,7 +19,8 @@ class TestABusyPLC:
         machine.misbehave(faults.exception(code), at="fault", times=3)
         record = await call()
         assert record.state == State.SUCCEEDED
-        assert f"exception {code}" in record.trace[0]["note"]
+        assert f"exception {code}" in record.trace[0]["error"]
+        assert record.trace[1]["note"].endswith("tried again")
         assert machine.writes_to("start") == [1, 0]
 
     @BUSY

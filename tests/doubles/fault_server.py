@@ -61,6 +61,8 @@ class FaultServer:
         self.names = names or {}
         self.requests: list[Request] = []
         """All that came, in order, carried out or not."""
+        self.wire: list[tuple[str, bytes]] = []
+        """Each request as it `came` and each piece of an answer as it `went`, in order."""
         self.connects = 0
         """Connections that were taken in, served or turned away."""
         self.turned_away = 0
@@ -220,7 +222,7 @@ class FaultServer:
     async def _accept_all(self) -> None:
         while True:
             await self._has_room.wait()
-            connection = Connection(await self._listener.accept())
+            connection = Connection(await self._listener.accept(), self.wire)
             self.connects += 1
             if self._is_full and self.when_full in (Full.RESET, Full.CLOSE):
                 self.turned_away += 1

@@ -22,8 +22,9 @@ class Machine(Protocol):
 class Connection:
     """A socket of the double. Only the task that serves it may close or reset it; others make it hang up."""
 
-    def __init__(self, sock: socket.socket) -> None:
+    def __init__(self, sock: socket.socket, wire: list[tuple[str, bytes]]) -> None:
         self._sock = sock
+        self._wire = wire
         self._buffer = b""
         self._loop = asyncio.get_running_loop()
 
@@ -33,12 +34,16 @@ class Connection:
 
     async def receive(self) -> tuple[int, int, bytes]:
         """Return transaction, unit and PDU of the next request; EOFError when the client hung up."""
-        transaction, protocol, length, unit = HEADER.unpack(await self._exactly(HEADER.size))
+        header = await self._exactly(HEADER.size)
+        transaction, protocol, length, unit = HEADER.unpack(header)
         if protocol or not 2 <= length <= 254:
             raise EOFError("not Modbus")
-        return transaction, unit, await self._exactly(length - 1)
+        pdu = await self._exactly(length - 1)
+        self._wire.append(("came", header + pdu))
+        return transaction, unit, pdu
 
     async def send(self, raw: bytes) -> None:
+        self._wire.append(("went", raw))
         await self._loop.sock_sendall(self._sock, raw)
 
     def hang_up(self) -> None:

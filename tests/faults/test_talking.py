@@ -209,7 +209,7 @@ class TestTheKthParameterWrite:
         traced = [entry for entry in run.trace if entry["phase"] == "write"]
         assert {entry["tag"] for entry in traced} == {tag for request in self.REQUESTS for tag in request}
         assert [entry["tag"] for entry in traced if "sent" in entry] == [
-            tag for done in self.REQUESTS[: k - 1] for tag in done
+            tag for out in self.REQUESTS[:k] for tag in out
         ]
         assert [entry["tag"] for entry in traced if "error" in entry] == [
             tag for rest in self.REQUESTS[k - 1 :] for tag in rest

@@ -1,0 +1,20 @@
+"""manage.py prune: what is kept for some days only goes now."""
+
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand
+from django.utils import timezone
+
+from devices.control.prune import prune
+
+
+class Command(BaseCommand):
+    """Empty the frames of old runs; safe at any time, also while `serve` runs, which does so daily by itself."""
+
+    help = "Empty the raw frames of runs that ended more than FRAMES_DAYS days ago; the runs and their traces stay."
+
+    def handle(self, *_args: Any, **_options: Any) -> None:
+        """Say what was done."""
+        count = prune(now=timezone.now())
+        self.stdout.write(f"Emptied the frames of {count} run(s) that ended more than {settings.FRAMES_DAYS} days ago.")
