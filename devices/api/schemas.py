@@ -179,6 +179,11 @@ def answers(shape: Any, problems: Iterable[int] = READING) -> dict[int, Any]:
     return {200: shape} | dict.fromkeys(problems, ProblemOut)
 
 
+def run_answers() -> dict[int, Any]:
+    """The `response` of an operation that runs a command: its end, or where it stands when the wait is over."""
+    return answers(RunOut, COMMANDING) | {202: RunOut}
+
+
 def with_problem_type(openapi: dict[str, Any]) -> None:
     """ninja knows one media type for all answers; those of errors have their own."""
     for operations in openapi["paths"].values():

@@ -37,6 +37,10 @@ class Order:
     command: CommandSpec
     values: Mapping[str, Value]
     caller: Caller
+    key: str | None = None
+    """The caller's Idempotency-Key."""
+    fingerprint: str = ""
+    """Of what was asked for under that key."""
 
 
 class Execution:
@@ -50,6 +54,13 @@ class Execution:
         self._record: RunRecord
         self._is_stored = False
         self._decided: Outcome | None = None
+        self.accepted: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        """Done once the run is stored (T1); never, where it could not be."""
+
+    @property
+    def record(self) -> RunRecord:
+        """As stored last; there is one from `accepted` on."""
+        return self._record
 
     async def run(self) -> RunRecord:
         """Store the run, carry it out, store its outcome; RecordUnavailable if it could not even be stored.
@@ -94,6 +105,8 @@ class Execution:
             caller=order.caller.name,
             source=order.caller.source,
             accepted_at=timezone.now(),
+            idempotency_key=order.key,
+            fingerprint=order.fingerprint,
         )
 
     async def _record_trigger(self) -> None:
@@ -113,6 +126,8 @@ class Execution:
             if not storing.done():
                 await asyncio.wait([storing])
             self._record, self._is_stored = storing.result(), True
+            if not self.accepted.done():
+                self.accepted.set_result(None)
 
     async def _settle(self, outcome: Outcome) -> None:
         """T4: try until the outcome is stored; a crash meanwhile leaves T3, and that means `unknown`."""
