@@ -46,6 +46,7 @@ REFUSALS: dict[type[Exception], Problem] = {
     errors.InvalidKey: Problem(400, "invalid-idempotency-key", "The Idempotency-Key is not one"),
     errors.KeyRequired: Problem(400, "idempotency-key-required", "An Idempotency-Key is missing"),
     errors.KeyReused: Problem(422, "idempotency-key-reused", "The Idempotency-Key stands for another request"),
+    errors.RunNotQueued: Problem(409, "run-not-queued", "The run waits no more"),
     errors.PLCDisabled: Problem(503, "plc-disabled", "The PLC is disabled", LATER_S),
     errors.QueueFull: Problem(503, "queue-full", "Too many commands wait for this PLC", SOON_S),
     errors.NotRead: Problem(503, "plc-not-read", "The PLC did not answer", SOON_S),

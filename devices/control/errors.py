@@ -43,6 +43,10 @@ class KeyReused(Refused):
     """The caller used this Idempotency-Key for something else before: nothing new was started."""
 
 
+class RunNotQueued(Refused):
+    """The run has had its turn, or has ended: it can't be withdrawn any more."""
+
+
 class QueueFull(Refused):
     """As many commands wait for this PLC as may."""
 
@@ -77,6 +81,14 @@ class KeyTaken(Exception):
     def __init__(self, taken: KeyedRun) -> None:
         self.taken = taken
         super().__init__(f"run {taken.run.id} has this key")
+
+
+class Expired(Exception):
+    """The run's time in the queue was over before its turn came: the machine was not told."""
+
+
+class Withdrawn(Exception):
+    """Somebody cancelled the run while it waited for its turn: the machine was not told."""
 
 
 class IllegalMove(Exception):

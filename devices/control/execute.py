@@ -9,10 +9,12 @@ from typing import Any
 from django.utils import timezone
 
 from devices.control import outcomes
-from devices.control.errors import IllegalMove, RecordUnavailable
+from devices.control.errors import Expired, IllegalMove, RecordUnavailable, Withdrawn
 from devices.control.journal import Journal
 from devices.control.outcomes import Outcome
+from devices.control.patience import Patience
 from devices.control.records import Caller, RunRecord
+from devices.control.waiting import until_final
 from devices.modbus.errors import ModbusError
 from devices.modbus.types import Value
 from devices.models import State
@@ -25,8 +27,9 @@ from devices.plc.trace import Trace
 logger = logging.getLogger(__name__)
 
 RETRY_RECORD_S = 0.5  # between two tries to store an outcome
+ROW_S = 5.0  # in which a row that somebody else has moved can be read
 
-EXPECTED = (ModbusError, PhaseError, RecordUnavailable, IllegalMove)
+EXPECTED = (ModbusError, PhaseError, RecordUnavailable, IllegalMove, Expired, Withdrawn)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,6 +54,7 @@ class Execution:
         self._pool = pool
         self._journal = journal
         self._trace = Trace()
+        self._patience = Patience(order.command.expires_after_s)
         self._record: RunRecord
         self._is_stored = False
         self._decided: Outcome | None = None
@@ -69,7 +73,7 @@ class Execution:
         """
         try:
             await self._store(self._accept())  # T1
-            async with self._pool.turn(self._order.plc) as turn:
+            async with self._patience.turn(self._pool, self._order.plc) as turn:
                 await self._change(state=State.RUNNING, started_at=timezone.now())  # T2
                 # T4 belongs to the turn: the next run on this PLC starts when this one is settled.
                 await self._settle(await self._outcome(turn))
@@ -92,7 +96,14 @@ class Execution:
             logger.exception("run %s met a bug", self._record.id)
             return self._outcome_of(error)
 
+    def withdraw(self, cancelled: RunRecord) -> None:
+        """Leave the queue at once: the run is cancelled, and its row says so already."""
+        self._record = cancelled
+        self._patience.end()
+
     def _outcome_of(self, error: BaseException) -> Outcome:
+        if isinstance(error, Expired):
+            return outcomes.expired(f"The machine was not told: {error}.")
         return outcomes.of_error(error, self._trace.stage, is_clean=self._trace.is_clean)
 
     async def _accept(self) -> RunRecord:
@@ -143,6 +154,12 @@ class Execution:
                     trace=list(self._trace.entries),
                     finished_at=timezone.now(),
                 )
+            except IllegalMove:
+                # Another process cancelled it while it waited here: its word stands.
+                self._record = await until_final(self._record, ROW_S)
+                if not self._record.state.is_final:
+                    raise
+                return None
             except RecordUnavailable:
                 logger.warning("the outcome of run %s is not stored yet: %s", self._record.id, outcome.state)
                 await asyncio.sleep(RETRY_RECORD_S)

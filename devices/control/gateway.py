@@ -81,6 +81,11 @@ class Gateway:
         task.add_done_callback(lambda done: self._note_end(done, order.plc.id))
         return underway
 
+    def withdraw(self, cancelled: RunRecord) -> None:
+        """Take a run whose row is cancelled out of the queue, if it waits here."""
+        if underway := self.of_number(cancelled.id):
+            underway.execution.withdraw(cancelled)
+
     async def drain(self, limit_s: float) -> None:
         """Take no more; those who wait for a turn fail, those who run finish, bounded; then close everything."""
         global _current  # noqa: PLW0603

@@ -14,7 +14,8 @@ logger = logging.getLogger(__name__)
 LONGEST_S = 3600.0  # nobody waits longer for what another process does
 LOOK_EVERY_S = 0.15
 
-_look = database_sync_to_async(stored.by_id)
+look = database_sync_to_async(stored.by_id)
+"""One run by its number, as it is stored now; UnknownRun if there is none."""
 
 
 async def until_final(run: RunRecord, limit_s: float | None) -> RunRecord:
@@ -32,7 +33,7 @@ async def until_final(run: RunRecord, limit_s: float | None) -> RunRecord:
 
 async def _seen(run: RunRecord) -> RunRecord:
     try:
-        run = await _look(run.id)
+        run = await look(run.id)
     except DatabaseError:
         logger.warning("run %s cannot be looked at just now", run.id)
     return run
