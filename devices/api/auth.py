@@ -24,8 +24,8 @@ KEPT_S = 1.0  # after it was revoked by another process, a key works this long
 UNKNOWN_DIGEST = "0" * 64  # what an unknown key is compared with, so that its answer takes as long
 WHO_ARE_YOU = "Show a valid API key in the X-API-Key header, or log in."
 
-Known = tuple[str, str]
-"""A key's digest and the name of its owner."""
+Known = tuple[str, str, bool]
+"""A key's digest, the name of its owner, and whether he must send an Idempotency-Key."""
 
 
 class Keys:
@@ -43,11 +43,13 @@ class Keys:
         for signal in (post_save, post_delete):
             signal.connect(self._note_change, sender=APIKey)
 
-    async def owner_of(self, key: str) -> str | None:
-        """The name that a key stands for; None for an unknown, malformed or revoked one."""
+    async def caller_with(self, key: str, source: str) -> Caller | None:
+        """Who a key stands for; None for an unknown, malformed or revoked one."""
         key_id = key_id_of(key)
-        digest, name = (await self._valid()).get(key_id or "", (UNKNOWN_DIGEST, ""))
-        return name if hmac.compare_digest(digest_of(key), digest) else None
+        digest, name, needs_key = (await self._valid()).get(key_id or "", (UNKNOWN_DIGEST, "", False))
+        if not hmac.compare_digest(digest_of(key), digest):
+            return None
+        return Caller(name=f"key {name}", source=source, needs_key=needs_key)
 
     async def _valid(self) -> Mapping[str, Known]:
         while self._seen != self._changes or time.monotonic() - self._read_at > KEPT_S:
@@ -75,8 +77,8 @@ class Keys:
 
 
 def _stored() -> dict[str, Known]:
-    rows = APIKey.objects.filter(revoked_at=None).values_list("key_id", "digest", "name")
-    return {key_id: (digest, name) for key_id, digest, name in rows}
+    rows = APIKey.objects.filter(revoked_at=None).values_list("key_id", "digest", "name", "needs_idempotency_key")
+    return {key_id: (digest, name, needs_key) for key_id, digest, name, needs_key in rows}
 
 
 def _retrieve(task: "asyncio.Task[None]") -> None:
@@ -101,10 +103,10 @@ class ApiKey(APIKeyHeader):
         """The owner of the key; None if none was shown."""
         if key is None:
             return None
-        name = await self._keys.owner_of(key)
-        if name is None:
+        caller = await self._keys.caller_with(key, _source(request))
+        if caller is None:
             raise AuthenticationError(message=WHO_ARE_YOU)
-        return Caller(name=f"key {name}", source=_source(request))
+        return caller
 
 
 class Session(APIKeyCookie):

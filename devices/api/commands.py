@@ -6,13 +6,12 @@ from typing import Annotated, Any
 from django.http import HttpRequest, HttpResponse
 from ninja import Body, Path, Router
 
-from devices.api import problems
 from devices.api.auth import caller_of
-from devices.api.schemas import CHECKING, COMMANDING, CheckOut, CommandListOut, RunOut, answers
+from devices.api.calling import HEADERS, Calling, Wait
+from devices.api.schemas import CHECKING, CheckOut, CommandListOut, answers, run_answers
 from devices.control.check import check
 from devices.control.gateway import current
-from devices.control.submit import submit
-from devices.models import State
+from devices.control.submit import Request, begin
 from devices.plc.interlocks import Clause
 from devices.plc.specs import CommandSpec, ParameterSpec
 
@@ -22,33 +21,37 @@ PLCRef = Annotated[str, Path(max_length=50, description="name or number of a PLC
 CommandName = Annotated[str, Path(max_length=50)]
 Given = Annotated[dict[str, Any], Body(default_factory=dict, examples=[{"batch_size": 15}])]
 
-Answer = dict[str, Any] | HttpResponse
 
-
-async def run_command(request: HttpRequest, plc: str, command: str, given: Mapping[str, Any]) -> Answer:
-    """Run it to its end; what did not succeed is a problem with the run in it."""
-    run = await submit(plc, command, given, caller_of(request))
-    return run.as_json() if run.state is State.SUCCEEDED else problems.of_run(run)
+async def run_command(
+    request: HttpRequest, plc: str, command: str, given: Mapping[str, Any], wait: float | None
+) -> HttpResponse:
+    """Run it, and wait as long as the caller wants to; what did not succeed is a problem with the run in it."""
+    calling = Calling.of(request, wait)
+    asked = Request(plc=plc, command=command, given=given, caller=caller_of(request), key=calling.key)
+    pending = await begin(asked)
+    return calling.answer(await pending.reply(calling.limit_s))
 
 
 @router.post(
     "/{plc}/commands/{command}",
-    response=answers(RunOut, COMMANDING),
+    response=run_answers(),
     operation_id="run_command",
     summary="Run a command",
+    openapi_extra=HEADERS,
 )
 async def post_command(
     request: HttpRequest,
     plc: PLCRef,
     command: CommandName,
     body: Given,
-) -> Answer:
+    wait: Wait = None,
+) -> HttpResponse:
     """Run any command of the PLC's profile and answer what the PLC proved.
 
     The body is a flat object of the command's parameters; those that have a default may be left out. A whole number
     is written as one: 15.0 is refused.
     """
-    return await run_command(request, plc, command, body)
+    return await run_command(request, plc, command, body, wait)
 
 
 @router.post(

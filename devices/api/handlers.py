@@ -16,6 +16,8 @@ WORDS = {
     "int_parsing": "must be a whole number",
     "int_parsing_size": "must be a whole number of fewer digits",
     "int_from_float": "must be a whole number",
+    "float_parsing": "must be a number",
+    "finite_number": "must be a finite number",
     "missing": "is required",
 }
 """pydantic's error types in plain words; for others its own message does."""

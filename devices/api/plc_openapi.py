@@ -14,11 +14,13 @@ from ninja import Router
 from pydantic.json_schema import models_json_schema
 
 from devices.api import problems, value_schemas
+from devices.api.calling import HEADER_PARAMETERS, WAIT_SAYS
 from devices.api.commands import PLCRef
 from devices.api.problems import MEDIA_TYPE, Problem
 from devices.api.schemas import COMMANDING, ProblemOut, RunOut, answers
-from devices.control.errors import NotRead, UnknownRun
+from devices.control.errors import NotRead, RunNotQueued, UnknownRun
 from devices.control.gateway import current
+from devices.control.waiting import LONGEST_S
 from devices.models import State
 from devices.plc.specs import CommandSpec, PLCSpec
 
@@ -44,8 +46,14 @@ SECURITY_SCHEMES: Part = {
     "ApiKey": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
     "Session": {"type": "apiKey", "in": "cookie", "name": settings.SESSION_COOKIE_NAME},
 }
-ELSEWHERE = (problems.REFUSALS[UnknownRun], problems.REFUSALS[NotRead], problems.STATUSES[404], problems.NOT_READY)
+ELSEWHERE = (
+    *(problems.REFUSALS[refusal] for refusal in (UnknownRun, NotRead, RunNotQueued)),
+    problems.STATUSES[404],
+    problems.NOT_READY,
+)
 """Problems that no command of a PLC meets."""
+ENDS = frozenset(problems.OUTCOMES.values())
+"""Problems that tell of a run."""
 
 
 @router.get(
@@ -108,9 +116,15 @@ def _operation(command: CommandSpec) -> Part:
         "tags": ["Commands"],
         "summary": command.title or command.name,
         "description": _description(command),
+        "parameters": PARAMETERS,
         "requestBody": {"required": must_be_told, "content": _content(JSON, _parameters_name(command))},
         "responses": {
-            "200": {"description": "The PLC confirmed", "content": _content(JSON, _run_name(command))},
+            "200": {
+                "description": "The PLC confirmed",
+                "headers": _pick(REPLAYED, APPLIED),
+                "content": _content(JSON, _run_name(command)),
+            },
+            "202": STILL_OPEN,
             **{str(status): {"$ref": f"{RESPONSES}{_response_name(status)}"} for status in COMMANDING},
         },
     }
@@ -184,9 +198,14 @@ def _problem_response(status: int, kinds: Iterable[Problem]) -> Part:
         "description": "; ".join(codes) or HTTPStatus(status).phrase,
         "content": _content(MEDIA_TYPE, "ProblemOut"),
     }
+    headers = _pick(REPLAYED, APPLIED) if any(kind in ENDS for kind in kinds) else {}
     if status == HTTPStatus.SERVICE_UNAVAILABLE:
-        response["headers"] = {"Retry-After": _header("seconds until it is worth asking again", "integer")}
-    return response
+        headers |= _pick("Retry-After")
+    return response | ({"headers": headers} if headers else {})
+
+
+def _pick(*names: str) -> Part:
+    return {name: ANSWER_HEADERS[name] for name in names}
 
 
 def _response_name(status: int) -> str:
@@ -195,3 +214,27 @@ def _response_name(status: int) -> str:
 
 def _header(description: str, kind: str, **more: str) -> Part:
     return {"description": description, "schema": {"type": kind, **more}}
+
+
+REPLAYED, APPLIED = "Idempotency-Replayed", "Preference-Applied"
+ANSWER_HEADERS: Part = {
+    REPLAYED: _header("`true`: an earlier request under this key started the run, this one started nothing", "string"),
+    APPLIED: _header("which of the preferences is followed", "string"),
+    "Location": _header("where the run is looked at", "string"),
+    "Retry-After": _header("seconds until it is worth asking again", "integer"),
+}
+PARAMETERS: list[Part] = [
+    *HEADER_PARAMETERS,
+    {
+        "in": "query",
+        "name": "wait",
+        "required": False,
+        "description": WAIT_SAYS,
+        "schema": {"type": "number", "minimum": 0, "maximum": LONGEST_S},
+    },
+]
+STILL_OPEN: Part = {
+    "description": "Stored and still open: the caller wanted to wait no longer",
+    "headers": ANSWER_HEADERS,
+    "content": _content(JSON, "RunOut"),
+}

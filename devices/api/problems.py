@@ -43,6 +43,10 @@ REFUSALS: dict[type[Exception], Problem] = {
     errors.UnknownCommand: Problem(404, "unknown-command", "The PLC has no such command"),
     errors.UnknownRun: Problem(404, "unknown-run", "No such run"),
     errors.InvalidParameters: Problem(422, "invalid-parameters", "One or more values are wrong"),
+    errors.InvalidKey: Problem(400, "invalid-idempotency-key", "The Idempotency-Key is not one"),
+    errors.KeyRequired: Problem(400, "idempotency-key-required", "An Idempotency-Key is missing"),
+    errors.KeyReused: Problem(422, "idempotency-key-reused", "The Idempotency-Key stands for another request"),
+    errors.RunNotQueued: Problem(409, "run-not-queued", "The run waits no more"),
     errors.PLCDisabled: Problem(503, "plc-disabled", "The PLC is disabled", LATER_S),
     errors.QueueFull: Problem(503, "queue-full", "Too many commands wait for this PLC", SOON_S),
     errors.NotRead: Problem(503, "plc-not-read", "The PLC did not answer", SOON_S),
@@ -128,7 +132,12 @@ def _faults(error: Exception) -> Mapping[str, Any]:
 
 def of_run(run: RunRecord) -> HttpResponse:
     """A problem by the final state of a run; the run comes along, so that the caller sees `effect` and `retry`."""
-    return answer(OUTCOMES[run.state], run.detail, instance=f"/api/runs/{run.id}", run=run.as_json())
+    return answer(OUTCOMES[run.state], run.detail, instance=address_of_run(run), run=run.as_json())
+
+
+def address_of_run(run: RunRecord) -> str:
+    """Where the run is looked at."""
+    return f"/api/runs/{run.id}"
 
 
 def of_bug(error: BaseException | None, request: HttpRequest) -> HttpResponse:

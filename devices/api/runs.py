@@ -6,10 +6,13 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from ninja import Path, Query, Router
 
-from devices.api.schemas import LARGEST_ID, RunFilter, RunListOut, RunWithTraceOut, answers
-from devices.control.errors import UnknownRun
+from devices.api.auth import caller_of
+from devices.api.calling import Wait
+from devices.api.schemas import CANCELLING, LARGEST_ID, RunFilter, RunListOut, RunOut, RunWithTraceOut, answers
+from devices.control.cancel import cancel
 from devices.control.gateway import current
 from devices.control.records import LONG, RunRecord
+from devices.control.waiting import look, until_final
 from devices.models import Run
 
 router = Router(tags=["Runs"])
@@ -30,13 +33,26 @@ async def list_runs(request: HttpRequest, wanted: Query[RunFilter]) -> dict[str,
 
 
 @router.get("/{run}", response=answers(RunWithTraceOut), operation_id="get_run", summary="Look at a run")
-async def get_run(request: HttpRequest, run: RunNumber) -> dict[str, Any]:  # noqa: ARG001
-    """One run with its trace: all that was read and written, in order; what went over the wire; what it ran with."""
-    row = await Run.objects.select_related("definition").filter(pk=run).afirst()
-    if row is None:
-        raise UnknownRun(f"no run {run} is recorded")
+async def get_run(request: HttpRequest, run: RunNumber, wait: Wait = None) -> dict[str, Any]:  # noqa: ARG001
+    """One run with its trace: all that was read and written, in order; what went over the wire; what it ran with.
+
+    With `wait` it is answered once the run has ended, or as it is when the wait is over.
+    """
+    await until_final(await look(run), wait or 0.0)
+    row = await Run.objects.select_related("definition").aget(pk=run)
     definition = row.definition.content if row.definition else None
     return RunRecord.from_row(row).as_json(with_trace=True) | {"frames": row.frames, "definition": definition}
+
+
+@router.post(
+    "/{run}/cancel", response=answers(RunOut, CANCELLING), operation_id="cancel_run", summary="Cancel a queued run"
+)
+async def cancel_run(request: HttpRequest, run: RunNumber) -> dict[str, Any]:
+    """Withdraw a run that still waits for its turn: the machine is not told, and who waits for it gets 409.
+
+    Once it has had its turn there is nothing to withdraw: 409, and nothing is changed.
+    """
+    return (await cancel(run, caller_of(request))).as_json()
 
 
 async def _matching(wanted: RunFilter) -> QuerySet[Run]:

@@ -182,6 +182,7 @@ class ProblemOut(Schema):
 
 
 CHECKING = (400, 401, 403, 404, 413, 415, 422, 500, 503)
+CANCELLING = (400, 401, 403, 404, 409, 413, 415, 422, 500, 503)
 READING = (401, 404, 422, 500, 503)
 COMMANDING = (400, 401, 403, 404, 409, 413, 415, 422, 500, 502, 503, 504)
 
@@ -189,6 +190,11 @@ COMMANDING = (400, 401, 403, 404, 409, 413, 415, 422, 500, 502, 503, 504)
 def answers(shape: Any, problems: Iterable[int] = READING) -> dict[int, Any]:
     """The `response` of an operation: its good answer, and the problems that it may meet."""
     return {200: shape} | dict.fromkeys(problems, ProblemOut)
+
+
+def run_answers() -> dict[int, Any]:
+    """The `response` of an operation that runs a command: its end, or where it stands when the wait is over."""
+    return answers(RunOut, COMMANDING) | {202: RunOut}
 
 
 def with_problem_type(openapi: dict[str, Any]) -> None:

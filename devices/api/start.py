@@ -2,11 +2,12 @@
 
 from typing import Annotated
 
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from ninja import Body, Path, Router
 
-from devices.api.commands import Answer, run_command
-from devices.api.schemas import COMMANDING, RunOut, StartIn, answers
+from devices.api.calling import HEADERS, Wait
+from devices.api.commands import run_command
+from devices.api.schemas import StartIn, run_answers
 from devices.control.errors import InvalidParameters
 
 router = Router(tags=["Commands"])
@@ -17,19 +18,20 @@ CALLERS_NAMES = {ours: theirs for theirs, ours in NAMES.items()}
 UNKNOWN = "?"  # no parameter is called so: a field of another name is refused, also one named as the machine's own
 
 
-@router.put("/{id}", response=answers(RunOut, COMMANDING), operation_id="start_batch", summary="Start a batch")
+@router.put("/{id}", response=run_answers(), operation_id="start_batch", summary="Start a batch", openapi_extra=HEADERS)
 async def start_batch(
     request: HttpRequest,
     id: Annotated[str, Path(max_length=50, description="name or number of a PLC")],  # noqa: A002 - the address says so
     body: Annotated[StartIn, Body(default_factory=StartIn)],
-) -> Answer:
+    wait: Wait = None,
+) -> HttpResponse:
     """Start a batch on a PLC and answer what the PLC proved.
 
     Both fields may be left out, and so may the body. A whole number is written as one: 15.0 is refused.
     """
     given = {NAMES.get(name, UNKNOWN + name): value for name, value in body.model_dump().items()}
     try:
-        return await run_command(request, id, COMMAND, given)
+        return await run_command(request, id, COMMAND, given, wait)
     except InvalidParameters as error:
         raise InvalidParameters(tuple((_callers_name(name), fault) for name, fault in error.errors)) from error
 

@@ -1,5 +1,7 @@
 """Why a request became no run: nothing was sent, no record exists."""
 
+from devices.control.records import KeyedRun
+
 
 class Refused(Exception):
     """Base: the gateway did not accept the request."""
@@ -29,6 +31,22 @@ class InvalidParameters(Refused):
         super().__init__("; ".join(f"{name}: {fault}" for name, fault in errors))
 
 
+class InvalidKey(Refused):
+    """The Idempotency-Key is not one: empty, too long, or not of visible ASCII."""
+
+
+class KeyRequired(Refused):
+    """The caller must name each of its commands by an Idempotency-Key, and did not."""
+
+
+class KeyReused(Refused):
+    """The caller used this Idempotency-Key for something else before: nothing new was started."""
+
+
+class RunNotQueued(Refused):
+    """The run has had its turn, or has ended: it can't be withdrawn any more."""
+
+
 class QueueFull(Refused):
     """As many commands wait for this PLC as may."""
 
@@ -55,6 +73,22 @@ class NotRunning(Refused):
 
 class RecordUnavailable(Refused):
     """The database does not take the record, so the machine is not told."""
+
+
+class KeyTaken(Exception):
+    """The caller's key stands on a run already, which another request started: no row was made."""
+
+    def __init__(self, taken: KeyedRun) -> None:
+        self.taken = taken
+        super().__init__(f"run {taken.run.id} has this key")
+
+
+class Expired(Exception):
+    """The run's time in the queue was over before its turn came: the machine was not told."""
+
+
+class Withdrawn(Exception):
+    """Somebody cancelled the run while it waited for its turn: the machine was not told."""
 
 
 class IllegalMove(Exception):

@@ -11,10 +11,12 @@ from django.utils import timezone
 
 from devices.control import outcomes
 from devices.control.definitions import DefinitionSpec
-from devices.control.errors import IllegalMove, RecordUnavailable
+from devices.control.errors import Expired, IllegalMove, RecordUnavailable, Withdrawn
 from devices.control.journal import Journal
 from devices.control.outcomes import Outcome
+from devices.control.patience import Patience
 from devices.control.records import Caller, RunRecord
+from devices.control.waiting import until_final
 from devices.modbus.errors import ModbusError
 from devices.modbus.types import Value
 from devices.models import State
@@ -27,8 +29,9 @@ from devices.plc.trace import Trace
 logger = logging.getLogger(__name__)
 
 RETRY_RECORD_S = 0.5  # between two tries to store an outcome
+ROW_S = 5.0  # in which a row that somebody else has moved can be read
 
-EXPECTED = (ModbusError, PhaseError, RecordUnavailable, IllegalMove)
+EXPECTED = (ModbusError, PhaseError, RecordUnavailable, IllegalMove, Expired, Withdrawn)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,6 +43,10 @@ class Order:
     values: Mapping[str, Value]
     caller: Caller
     definition: DefinitionSpec
+    key: str | None = None
+    """The caller's Idempotency-Key."""
+    fingerprint: str = ""
+    """Of what was asked for under that key."""
 
 
 class Execution:
@@ -50,9 +57,17 @@ class Execution:
         self._pool = pool
         self._journal = journal
         self._trace = Trace()
+        self._patience = Patience(order.command.expires_after_s)
         self._record: RunRecord
         self._is_stored = False
         self._decided: Outcome | None = None
+        self.accepted: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        """Done once the run is stored (T1); never, where it could not be."""
+
+    @property
+    def record(self) -> RunRecord:
+        """As stored last; there is one from `accepted` on."""
+        return self._record
 
     async def run(self) -> RunRecord:
         """Store the run, carry it out, store its outcome; RecordUnavailable if it could not even be stored.
@@ -61,7 +76,7 @@ class Execution:
         """
         try:
             await self._store(self._accept())  # T1
-            async with self._pool.turn(self._order.plc) as turn:
+            async with self._patience.turn(self._pool, self._order.plc) as turn:
                 await self._change(state=State.RUNNING, started_at=timezone.now())  # T2
                 # T4 belongs to the turn: the next run on this PLC starts when this one is settled.
                 await self._settle(await self._outcome(turn))
@@ -84,7 +99,14 @@ class Execution:
             logger.exception("run %s met a bug", self._record.id)
             return self._outcome_of(error)
 
+    def withdraw(self, cancelled: RunRecord) -> None:
+        """Leave the queue at once: the run is cancelled, and its row says so already."""
+        self._record = cancelled
+        self._patience.end()
+
     def _outcome_of(self, error: BaseException) -> Outcome:
+        if isinstance(error, Expired):
+            return outcomes.expired(f"The machine was not told: {error}.")
         return outcomes.of_error(error, self._trace.stage, is_clean=self._trace.is_clean)
 
     async def _accept(self) -> RunRecord:
@@ -98,6 +120,8 @@ class Execution:
             source=order.caller.source,
             definition=order.definition,
             accepted_at=timezone.now(),
+            idempotency_key=order.key,
+            fingerprint=order.fingerprint,
         )
 
     async def _record_trigger(self) -> None:
@@ -117,6 +141,8 @@ class Execution:
             if not storing.done():
                 await asyncio.wait([storing])
             self._record, self._is_stored = storing.result(), True
+            if not self.accepted.done():
+                self.accepted.set_result(None)
 
     async def _settle(self, outcome: Outcome) -> None:
         """T4: try until the outcome is stored; a crash meanwhile leaves T3, and that means `unknown`."""
@@ -133,6 +159,12 @@ class Execution:
                     frames=self._trace.frames.as_json() if settings.FRAMES_DAYS > 0 else [],
                     finished_at=timezone.now(),
                 )
+            except IllegalMove:
+                # Another process cancelled it while it waited here: its word stands.
+                self._record = await until_final(self._record, ROW_S)
+                if not self._record.state.is_final:
+                    raise
+                return None
             except RecordUnavailable:
                 logger.warning("the outcome of run %s is not stored yet: %s", self._record.id, outcome.state)
                 await asyncio.sleep(RETRY_RECORD_S)

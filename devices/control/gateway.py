@@ -10,12 +10,13 @@ from collections.abc import Mapping
 from channels.db import database_sync_to_async
 
 from devices.control.announce import Announcer
-from devices.control.errors import Draining, NotRunning, QueueFull
+from devices.control.errors import Draining, KeyTaken, NotRunning, QueueFull
 from devices.control.execute import Execution, Order
 from devices.control.journal import Journal
 from devices.control.records import RunRecord
 from devices.control.recover import settle_orphans
 from devices.control.registry import Registry
+from devices.control.underway import Underway
 from devices.plc.health import Health
 from devices.plc.pool import Pool
 from devices.plc.specs import PLCSpec
@@ -44,7 +45,7 @@ class Gateway:
         self.pool = Pool(on_health=self._note_health)
         self.journal = Journal(on_commit=self.announcer.tell_run)
         self.registry = Registry(on_change=self._note_registry)
-        self._runs: set[asyncio.Task[RunRecord]] = set()
+        self._runs: dict[asyncio.Task[RunRecord], Underway] = {}
         self._open: Counter[int] = Counter()
         """Runs under way, by PLC."""
 
@@ -58,7 +59,16 @@ class Gateway:
         _current = self
         self.is_ready = True
 
-    def begin(self, order: Order) -> "asyncio.Task[RunRecord]":
+    def of_key(self, caller: str, key: str | None) -> Underway | None:
+        """The run under way here that this caller asked for under this key, stored or not yet."""
+        runs = self._runs.values() if key is not None else ()
+        return next((run for run in runs if (run.order.caller.name, run.order.key) == (caller, key)), None)
+
+    def of_number(self, run_id: int) -> Underway | None:
+        """The run of this number, if it is under way here."""
+        return next((run for run in self._runs.values() if run.is_stored and run.record.id == run_id), None)
+
+    def begin(self, order: Order) -> Underway:
         """Start a run in a task of its own; Draining or QueueFull if it may not start."""
         if self.is_draining:
             raise Draining("the gateway is shutting down and takes no new commands")
@@ -66,10 +76,15 @@ class Gateway:
         execution = Execution(order, pool=self.pool, journal=self.journal)
         # A fresh context: the request's own would drag its database thread and its cancellation along.
         task = asyncio.create_task(execution.run(), context=contextvars.Context())
+        underway = self._runs[task] = Underway(order, execution, task)
         self._open[order.plc.id] += 1
-        self._runs.add(task)
         task.add_done_callback(lambda done: self._note_end(done, order.plc.id))
-        return task
+        return underway
+
+    def withdraw(self, cancelled: RunRecord) -> None:
+        """Take a run whose row is cancelled out of the queue, if it waits here."""
+        if underway := self.of_number(cancelled.id):
+            underway.execution.withdraw(cancelled)
 
     async def drain(self, limit_s: float) -> None:
         """Take no more; those who wait for a turn fail, those who run finish, bounded; then close everything."""
@@ -104,10 +119,11 @@ class Gateway:
             raise QueueFull(f"{plc.max_waiting} commands already wait for {plc.name}", retry_after_s=QUEUE_RETRY_S)
 
     def _note_end(self, task: "asyncio.Task[RunRecord]", plc_id: int) -> None:
-        self._runs.discard(task)
+        del self._runs[task]
         self._open[plc_id] -= 1
-        if not task.cancelled() and task.exception():
-            logger.error("a run ended without a record: %s", task.exception())
+        error = None if task.cancelled() else task.exception()
+        if error and not isinstance(error, KeyTaken):
+            logger.error("a run ended without a record: %s", error)
 
     def _note_health(self, plc: PLCSpec, health: Health) -> None:
         self.announcer.tell_plc({"id": plc.id, "name": plc.name, "state": health.state.value, "reason": health.reason})

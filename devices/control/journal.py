@@ -15,9 +15,10 @@ from typing import Any
 from django.db import DatabaseError, IntegrityError, InterfaceError, OperationalError, connection, transaction
 
 from devices.control.definitions import StoredDefinitions
-from devices.control.errors import IllegalMove, RecordUnavailable
+from devices.control.errors import IllegalMove, KeyTaken, RecordUnavailable
 from devices.control.outcomes import MOVES
 from devices.control.records import RunRecord
+from devices.control.stored import by_key
 from devices.models import Run, State
 
 logger = logging.getLogger(__name__)
@@ -62,7 +63,7 @@ class Journal:
         self._thread = None
 
     async def accept(self, **fields: Any) -> RunRecord:
-        """Store a new run; RecordUnavailable if the database does not take it."""
+        """Store a new run; KeyTaken if its key stands on another, RecordUnavailable if the database refuses."""
         return await self._hand_in(fields, None)
 
     async def change(self, record: RunRecord, **fields: Any) -> RunRecord:
@@ -120,7 +121,7 @@ def _commit(batch: Sequence[Change], definitions: StoredDefinitions) -> None:
         _refuse(batch, error)
     except Exception as error:
         if len(batch) == 1:
-            return _refuse(batch, error)
+            return _refuse(batch, _key_taken(batch[0]) or error)
         for change in batch:
             _commit([change], definitions)
 
@@ -162,7 +163,21 @@ def _update(before: RunRecord, fields: dict[str, Any]) -> RunRecord | IllegalMov
     return replace(before, **{**known, "state": State(fields.get("state", before.state))}, version=before.version + 1)
 
 
+def _key_taken(change: Change) -> KeyTaken | None:
+    """Whether a new run was refused because of its key: one_run_per_key, whichever process holds it."""
+    key = change.fields.get("idempotency_key")
+    if change.before is not None or key is None:
+        return None
+    try:
+        taken = by_key(change.fields["caller"], key)
+    except DatabaseError:
+        return None
+    return KeyTaken(taken) if taken else None
+
+
 def _translated(error: Exception) -> Exception:
+    if isinstance(error, KeyTaken):
+        return error
     if isinstance(error, IntegrityError):
         return IllegalMove(f"the database refused the change: {error}")
     if isinstance(error, DatabaseError):

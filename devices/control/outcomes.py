@@ -47,6 +47,16 @@ def failed(detail: str, retry: Retry = Retry.SAFE) -> Outcome:
     return Outcome(state=State.FAILED, effect=Effect.NONE, retry=retry, detail=detail)
 
 
+def expired(detail: str) -> Outcome:
+    """The run waited too long in the queue."""
+    return Outcome(state=State.EXPIRED, effect=Effect.NONE, retry=Retry.SAFE, detail=detail)
+
+
+def cancelled(detail: str) -> Outcome:
+    """The run was withdrawn from the queue."""
+    return Outcome(state=State.CANCELLED, effect=Effect.NONE, retry=Retry.SAFE, detail=detail)
+
+
 def faulted(detail: str, effect: Effect) -> Outcome:
     """The machine was told, and the PLC said no or reported an error."""
     return Outcome(state=State.FAULTED, effect=effect, retry=Retry.AFTER_FIX, detail=detail)

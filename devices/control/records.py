@@ -59,6 +59,14 @@ def _json(value: Any) -> Any:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class KeyedRun:
+    """A run that stands under a caller's Idempotency-Key, and of what."""
+
+    run: RunRecord
+    fingerprint: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Caller:
     """Who asks for something, and from where."""
 
@@ -66,3 +74,5 @@ class Caller:
     """`key mes-line-1` or `user anna`."""
     source: str
     """The client's address."""
+    needs_key: bool = False
+    """Its commands are refused without an Idempotency-Key."""

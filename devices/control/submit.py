@@ -1,18 +1,82 @@
-"""A caller asks for a command: checked, started, and waited for."""
+"""A caller asks for a command: recognised if asked for before, else checked and started; and waited for."""
 
-import asyncio
+import json
+import logging
 from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from hashlib import sha256
 from typing import Any
 
-from devices.control import parameters
-from devices.control.errors import PLCDisabled, UnknownCommand
+from channels.db import database_sync_to_async
+
+from devices.control import parameters, stored
+from devices.control.errors import InvalidKey, KeyRequired, KeyReused, KeyTaken, PLCDisabled, UnknownCommand
 from devices.control.execute import Order
 from devices.control.gateway import current
-from devices.control.records import Caller, RunRecord
+from devices.control.records import Caller, KeyedRun, RunRecord
 from devices.control.registry import Registry
+from devices.control.underway import Underway
+from devices.control.waiting import until_final
 from devices.plc.specs import CommandSpec, PLCSpec
 
-__all__ = ["Caller", "submit"]
+__all__ = ["Caller", "Request", "begin", "submit"]
+
+logger = logging.getLogger(__name__)
+
+LONGEST_KEY = 255  # characters, as the row holds them
+
+_by_key = database_sync_to_async(stored.by_key)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Request:
+    """What a caller asks for, in its own words."""
+
+    plc: str
+    """Name or number."""
+    command: str
+    given: Mapping[str, Any]
+    caller: Caller
+    key: str | None = None
+    """The caller's Idempotency-Key."""
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 of what is asked for, in canonical form: PLC and command as named, parameters as given, sorted.
+
+        Nothing of the registry goes into it, no default and no number of a PLC: the same request is the same
+        whatever an engineer has changed since, and one whose command is gone is still recognised.
+        """
+        asked = {"plc": self.plc, "command": self.command, "parameters": dict(self.given)}
+        return sha256(json.dumps(asked, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Reply:
+    """The run that a request stands for."""
+
+    run: RunRecord
+    is_replayed: bool
+    """An earlier request started it; this one started nothing."""
+
+
+class Pending:
+    """A run to wait for: under way in this process, or known by its row."""
+
+    def __init__(self, request: Request, of: Underway | KeyedRun, *, is_replayed: bool) -> None:
+        self._request = request
+        self._of = of
+        self._is_replayed = is_replayed
+
+    async def reply(self, limit_s: float | None = None) -> Reply:
+        """The run at its end, or as it is when `limit_s` seconds have passed since it was stored."""
+        if isinstance(self._of, Underway):
+            try:
+                return Reply(run=await self._of.outcome(limit_s), is_replayed=self._is_replayed)
+            except KeyTaken as error:  # another process was faster, by the database's word
+                _require_same(self._request, error.taken.fingerprint)
+                self._of = error.taken
+        return Reply(run=await until_final(self._of.run, limit_s), is_replayed=True)
 
 
 async def submit(plc: str, command: str, given: Mapping[str, Any], caller: Caller) -> RunRecord:
@@ -21,10 +85,27 @@ async def submit(plc: str, command: str, given: Mapping[str, Any], caller: Calle
     `plc` is a name or a number. Raises a Refused error where no run came to be. A caller that goes away
     does not cut the run: it ends in its own task.
     """
+    pending = await begin(Request(plc=plc, command=command, given=given, caller=caller))
+    return (await pending.reply()).run
+
+
+async def begin(request: Request) -> Pending:
+    """Start what is asked for, or find the run that the caller's key stands on already.
+
+    The key is looked up before anything about the PLC. Raises a Refused error where no run came to be.
+    """
+    _require_key(request)
+    if request.key is not None and (known := await _known(request, request.key)):
+        return known
     gateway = current()
-    spec = await gateway.registry.find(plc)
-    order = order_of(gateway.registry, spec, command, given, caller)
-    return await asyncio.shield(gateway.begin(order))
+    plc = await gateway.registry.find(request.plc)
+    # A twin may have begun while the database was asked; nothing is awaited from this look to our beginning.
+    if twin := _twin(request):
+        return twin
+    order = order_of(gateway.registry, plc, request.command, request.given, request.caller)
+    if request.key is not None:
+        order = replace(order, key=request.key, fingerprint=request.fingerprint)
+    return Pending(request, gateway.begin(order), is_replayed=False)
 
 
 def order_of(registry: Registry, plc: PLCSpec, name: str, given: Mapping[str, Any], caller: Caller) -> Order:
@@ -47,3 +128,37 @@ def _command_of(plc: PLCSpec, name: str) -> CommandSpec:
         known = ", ".join(sorted(plc.commands)) or "none"
         raise UnknownCommand(f"{plc.name} has no command {name!r}; it has: {known}")
     return command
+
+
+def _require_key(request: Request) -> None:
+    if request.key is None:
+        if request.caller.needs_key:
+            raise KeyRequired(f"{request.caller.name} must send an Idempotency-Key with each command")
+    elif not (0 < len(request.key) <= LONGEST_KEY and all("!" <= character <= "~" for character in request.key)):
+        raise InvalidKey(f"an Idempotency-Key has 1 to {LONGEST_KEY} visible ASCII characters and no space")
+
+
+async def _known(request: Request, key: str) -> Pending | None:
+    """What an earlier request under this key started."""
+    if twin := _twin(request):
+        return twin
+    found = await _by_key(request.caller.name, key)
+    if found is None:
+        return None
+    _require_same(request, found.fingerprint)
+    return Pending(request, found, is_replayed=True)
+
+
+def _twin(request: Request) -> Pending | None:
+    """A run of this process under the same key; its row may not be stored yet."""
+    twin = current().of_key(request.caller.name, request.key)
+    if twin is None:
+        return None
+    _require_same(request, twin.order.fingerprint)
+    return Pending(request, twin, is_replayed=True)
+
+
+def _require_same(request: Request, fingerprint: str) -> None:
+    if request.fingerprint != fingerprint:
+        logger.warning("%s used an Idempotency-Key for another request; nothing was started", request.caller.name)
+        raise KeyReused("this Idempotency-Key stands for another request of yours: nothing was started")

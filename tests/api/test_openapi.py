@@ -15,6 +15,7 @@ from tests.api.callers import put
 from tests.doubles.fault_server import FaultServer
 
 RESULTS = {"200", "409", "502", "503", "504"}
+OTHER_RESULTS = {"check": {"200", "503"}, "cancel": {"200", "409", "503"}}
 
 
 @pytest.fixture
@@ -48,6 +49,7 @@ class TestTheDocument:
             "GET /api/plcs/{plc}/openapi.json",
             "GET /api/runs",
             "GET /api/runs/{run}",
+            "POST /api/runs/{run}/cancel",
             "GET /api/health/live",
             "GET /api/health/ready",
         }
@@ -60,7 +62,7 @@ class TestTheDocument:
             if "health" not in name:
                 assert errors.keys() >= {"401", "422", "500", "503"}
             if not name.startswith("GET"):
-                results = {"200", "503"} if name.endswith("/check") else RESULTS
+                results = OTHER_RESULTS.get(name.rpartition("/")[2], RESULTS)
                 assert operation["responses"].keys() >= results | {"400", "401", "403", "404", "413", "415", "422"}
 
     def test_asks_for_a_key_or_a_session(self, operations):
@@ -79,6 +81,12 @@ class TestTheDocument:
         assert not body["additionalProperties"]
         assert not body.get("required")
         assert not operations["PUT /api/start/{id}"]["requestBody"]["required"]
+
+    def test_describes_keys_and_waiting_where_a_command_is_run(self, operations):
+        for name in ("PUT /api/start/{id}", "POST /api/plcs/{plc}/commands/{command}"):
+            given = {(parameter["in"], parameter["name"]) for parameter in operations[name]["parameters"]}
+            assert given >= {("header", "Idempotency-Key"), ("header", "Prefer"), ("query", "wait")}
+            assert "202" in operations[name]["responses"]
 
     @pytest.mark.django_db(transaction=True)
     async def test_fits_what_is_answered(self, mes: AsyncClient, machine: FaultServer):

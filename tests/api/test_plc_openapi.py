@@ -14,9 +14,12 @@ from jsonschema import Draft202012Validator
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from devices.api import problems
+from devices.api.plc_openapi import ANSWER_HEADERS
 from devices.api.schemas import COMMANDING
+from devices.modbus.types import Table
 from devices.models import Command, Parameter, Profile, Step, Tag
 from tests.api.callers import post, problem_of
+from tests.doubles import faults
 from tests.doubles.fault_server import FaultServer
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -93,6 +96,25 @@ class TestTheDocument:
         }
         assert (body["required"], body["additionalProperties"]) == ([], False)
 
+    async def test_tells_of_keys_and_of_waiting(self, mes: AsyncClient, machine: FaultServer, document):
+        operation = document["paths"][START]["post"]
+        told = {(parameter["in"], parameter["name"]): parameter for parameter in operation["parameters"]}
+        assert told.keys() == {("header", "Idempotency-Key"), ("header", "Prefer"), ("query", "wait")}
+        assert not any(parameter["required"] for parameter in told.values())
+        assert told["query", "wait"]["schema"] == {"type": "number", "minimum": 0, "maximum": 3600}
+        machine.misbehave(faults.slow(0.3), at=(Table.COIL, 0))
+        key = {"Idempotency-Key": "k", "Prefer": "respond-async"}
+        open_, ended = await post(mes, START, headers=key), await post(mes, START, headers={"Idempotency-Key": "k"})
+        for answer, status in ((open_, 202), (ended, 200)):
+            assert answer.status_code == status
+            shape = operation["responses"][str(status)]
+            sent = {name for name in answer.headers if name in ANSWER_HEADERS}
+            assert sent <= shape["headers"].keys()
+            name = shape["content"]["application/json"]["schema"]["$ref"].rpartition("/")[2]
+            assert is_valid(document, name, answer.json())
+        assert {"Location", "Retry-After", "Preference-Applied"} <= open_.headers.keys()
+        assert ended["Idempotency-Replayed"] == "true"
+
     async def test_wants_a_body_only_where_something_is_required(self, mes: AsyncClient, oven):
         paths = (await of(mes))["paths"]
         wanted = {
@@ -119,7 +141,7 @@ class TestTheDocument:
     async def test_tells_every_answer(self, document):
         responses = document["components"]["responses"]
         for methods in document["paths"].values():
-            assert methods["post"]["responses"].keys() == {"200", *map(str, COMMANDING)}
+            assert methods["post"]["responses"].keys() == {"200", "202", *map(str, COMMANDING)}
         for status in COMMANDING:
             assert responses[f"Problem{status}"]["content"].keys() == {problems.MEDIA_TYPE}
         assert "`run-rejected`" in responses["Problem409"]["description"]

@@ -133,7 +133,7 @@ class TestAWrongStart:
         problem_of(await put(mes, PRESS), 404, "unknown-command")
 
     async def test_with_a_query_that_means_nothing_is_refused(self, mes: AsyncClient, machine: FaultServer):
-        assert faults_of(await put(mes, PRESS + "?wait=nan")).keys() == {"wait"}
+        assert faults_of(await put(mes, PRESS + "?waitt=5")).keys() == {"waitt"}
         assert machine.requests == []
 
 

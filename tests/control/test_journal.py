@@ -10,7 +10,7 @@ from channels.db import database_sync_to_async
 from django.db import connection
 from django.utils import timezone
 
-from devices.control.errors import IllegalMove, RecordUnavailable
+from devices.control.errors import IllegalMove, KeyTaken, RecordUnavailable
 from devices.control.journal import Journal
 from devices.control.records import RunRecord
 from devices.models import PLC, Run, State
@@ -96,6 +96,33 @@ class TestWhatComesTogether:
         assert isinstance(outcomes[5], Exception)
         stored = await runs()
         assert [run.pk for run in stored] == [outcome.id for outcome in outcomes if isinstance(outcome, RunRecord)]
+
+
+class TestAKey:
+    async def test_that_stands_on_a_run_is_told_with_it_and_harms_no_other(
+        self, press: PLC, journal: Journal, told: list[RunRecord], write_lock: WriteLock
+    ) -> None:
+        first = await journal.accept(**a_run(press, idempotency_key="k", fingerprint="f" * 64))
+        write_lock.take()
+        keys = [f"other-{i}" if i != 5 else "k" for i in range(10)]
+        writing = asyncio.create_task(all_done(*(journal.accept(**a_run(press, idempotency_key=key)) for key in keys)))
+        await asyncio.sleep(0.05)
+        write_lock.free()
+        outcomes = await writing
+        assert [isinstance(outcome, RunRecord) for outcome in outcomes] == [key != "k" for key in keys]
+        assert isinstance(outcomes[5], KeyTaken)
+        assert (outcomes[5].taken.run, outcomes[5].taken.fingerprint) == (first, "f" * 64)
+        assert len(told) == len(await runs()) == 10
+
+    async def test_of_another_caller_is_another_and_no_key_is_none(self, press: PLC, journal: Journal) -> None:
+        for caller, key in (("user anna", "k"), ("user bob", "k"), ("user anna", None), ("user anna", None)):
+            await journal.accept(**a_run(press, caller=caller, idempotency_key=key))
+        assert len(await runs()) == 4
+
+    async def test_says_nothing_where_something_else_was_wrong(self, press: PLC, journal: Journal) -> None:
+        with pytest.raises(IllegalMove, match="the database refused"):
+            await journal.accept(**a_run(press, idempotency_key="k", plc_id=999_999, sequence=1, accepted_at=None))
+        assert await runs() == []
 
 
 class TestAChange:

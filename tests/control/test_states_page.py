@@ -57,7 +57,12 @@ def all_outcomes() -> list[Outcome]:
     """What outcomes.py makes of success and of every error of its own test, at every stage."""
     errors = [line[1] for line in TABLE]
     ends = product(errors, Stage, (True, False))
-    return [outcomes.succeeded({}), *(outcomes.of_error(error, stage, is_clean=clean) for error, stage, clean in ends)]
+    unsent = [outcomes.expired("late"), outcomes.cancelled("withdrawn")]
+    return [
+        outcomes.succeeded({}),
+        *unsent,
+        *(outcomes.of_error(error, stage, is_clean=clean) for error, stage, clean in ends),
+    ]
 
 
 def in_words(values: Iterator[str]) -> str:

@@ -1,0 +1,45 @@
+"""Withdraw a run that still waits for its turn. The database decides who was first: the turn, or the withdrawal."""
+
+from django.utils import timezone
+
+from devices.control import outcomes
+from devices.control.errors import IllegalMove, RunNotQueued
+from devices.control.gateway import current
+from devices.control.records import Caller, RunRecord
+from devices.control.waiting import look
+from devices.models import State
+
+
+async def cancel(run_id: int, caller: Caller) -> RunRecord:
+    """Move a queued run to `cancelled`, and take it out of the queue; its caller is answered at once.
+
+    Raises UnknownRun, or RunNotQueued where it has had its turn or has ended. A run that waits in another process is
+    cancelled in its row: the move to `running` then fails there, so that the machine is never told.
+    """
+    gateway = current()
+    run = _queued(await look(run_id))
+    outcome = outcomes.cancelled(f"Withdrawn by {caller.name} while it waited for its turn; the machine was not told.")
+    try:
+        cancelled = await gateway.journal.change(
+            run,
+            state=outcome.state,
+            effect=outcome.effect,
+            retry=outcome.retry,
+            detail=outcome.detail,
+            finished_at=timezone.now(),
+        )
+    except IllegalMove:
+        # Its turn, its end or another withdrawal came first.
+        _queued(await look(run_id))
+        raise
+    gateway.withdraw(cancelled)
+    return cancelled
+
+
+def _queued(run: RunRecord) -> RunRecord:
+    """The run, if it waits."""
+    if run.state is State.RUNNING:
+        raise RunNotQueued(f"run {run.id} has its turn: the machine may be told already")
+    if run.state is not State.QUEUED:
+        raise RunNotQueued(f"run {run.id} has ended already: {run.state}")
+    return run

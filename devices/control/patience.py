@@ -1,0 +1,48 @@
+"""How long a run may stand in the queue: until its command's time is over, or somebody withdraws it."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+
+from devices.control.errors import Expired, Withdrawn
+from devices.plc.pool import Pool, Turn
+from devices.plc.specs import PLCSpec
+
+
+class Patience:
+    """Of one run, counted from its making."""
+
+    def __init__(self, expires_after_s: float | None) -> None:
+        self._expires_after_s = expires_after_s
+        self._clock = asyncio.get_running_loop().time
+        self._end = None if expires_after_s is None else self._clock() + expires_after_s
+        self._wait: asyncio.Timeout | None = None
+        self._is_withdrawn = False
+
+    @asynccontextmanager
+    async def turn(self, pool: Pool, plc: PLCSpec) -> AsyncIterator[Turn]:
+        """The pool's turn, if it comes in time: Expired or Withdrawn where it does not, and then never."""
+        async with AsyncExitStack() as held:
+            try:
+                async with asyncio.timeout_at(self._end) as self._wait:
+                    self._require_any()
+                    turn = await held.enter_async_context(pool.turn(plc))
+            except TimeoutError:
+                self._require_any(is_over=True)
+                raise
+            finally:
+                self._wait = None
+            self._require_any()
+            yield turn
+
+    def end(self) -> None:
+        """Wait no more: the run was withdrawn."""
+        self._is_withdrawn = True
+        if self._wait is not None:
+            self._wait.reschedule(self._clock())
+
+    def _require_any(self, *, is_over: bool = False) -> None:
+        if self._is_withdrawn:
+            raise Withdrawn("the run was withdrawn")
+        if self._end is not None and (is_over or self._clock() >= self._end):
+            raise Expired(f"its turn did not come within the {self._expires_after_s:g} s after which it expires")
