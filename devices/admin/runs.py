@@ -1,19 +1,18 @@
 """The record of every run: to look at, not to change."""
 
-from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
 from django.contrib import admin
+from django.db.models import QuerySet
 from django.http import HttpRequest
-from django.template.loader import render_to_string
 from django.utils import timezone
 from django.utils.safestring import SafeString
 
+from devices.admin import run_tables
 from devices.admin.bases import ModelAdmin
+from devices.control.records import LONG
 from devices.models import Run
-
-FACTS = ("sent", "read", "error")
 
 
 @admin.register(Run)
@@ -26,11 +25,14 @@ class RunAdmin(ModelAdmin):
     show_full_result_count = False  # counting all records takes longer than showing a page of them
     fieldsets = (
         (None, {"fields": ("plc", "command", "state", "effect", "retry", "detail")}),
-        ("What was asked and what came of it", {"fields": ("given", "found", "steps_taken")}),
-        ("Who", {"fields": ("caller", "source")}),
+        ("What was asked and what came of it", {"fields": ("given", "found", "earlier_outcomes")}),
+        ("Step by step", {"fields": ("steps_taken",)}),
+        ("The command as it stood", {"fields": ("as_it_stood",), "classes": ("collapse",)}),
+        ("On the wire", {"fields": ("on_the_wire",), "classes": ("collapse",)}),
+        ("Who", {"fields": ("caller", "source", "idempotency_key")}),
         (
             "When",
-            {"fields": ("accepted", "started", "triggered", "finished", "took", "plc_name", "version")},
+            {"fields": ("accepted", "started", "triggered", "finished", "took", "plc_name", "sequence", "version")},
         ),
     )
 
@@ -48,7 +50,12 @@ class RunAdmin(ModelAdmin):
 
     def get_readonly_fields(self, request: HttpRequest, obj: Run | None = None) -> Any:  # noqa: ARG002
         """Those made here."""
-        return ("given", "found", "steps_taken", "accepted", "started", "triggered", "finished", "took")
+        made = ("given", "found", "earlier_outcomes", "steps_taken", "as_it_stood", "on_the_wire")
+        return (*made, "accepted", "started", "triggered", "finished", "took")
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Run]:
+        """A list of runs does not load what only the page of one shows."""
+        return super().get_queryset(request).defer(*LONG, "history")
 
     @admin.display(ordering="accepted_at")
     def accepted(self, run: Run) -> str:
@@ -73,19 +80,32 @@ class RunAdmin(ModelAdmin):
     @admin.display(description="parameters")
     def given(self, run: Run) -> SafeString | str:
         """As a table."""
-        return _pairs(run.parameters)
+        return run_tables.pairs(run.parameters)
 
     @admin.display(description="result")
     def found(self, run: Run) -> SafeString | str:
         """As a table."""
-        return _pairs(run.result)
+        return run_tables.pairs(run.result)
 
     @admin.display(description="trace")
     def steps_taken(self, run: Run) -> SafeString | str:
         """Line by line, with times from the run's start."""
-        if not run.trace:
-            return "-"
-        return render_to_string("admin/devices/run/trace.html", {"lines": [_line(entry) for entry in run.trace]})
+        return run_tables.trace(run.trace)
+
+    @admin.display(description="definition")
+    def as_it_stood(self, run: Run) -> SafeString | str:
+        """With which limits, steps and tags it ran, whatever was edited since."""
+        return run_tables.definition(run.definition.content) if run.definition else "-"
+
+    @admin.display(description="frames")
+    def on_the_wire(self, run: Run) -> SafeString | str:
+        """Kept for some days."""
+        return run_tables.frames(run.frames, run.trace)
+
+    @admin.display(description="earlier outcomes")
+    def earlier_outcomes(self, run: Run) -> SafeString | str:
+        """Before it was reconciled."""
+        return run_tables.history(run.history)
 
     @admin.display(description="took")
     def took(self, run: Run) -> str:
@@ -96,24 +116,3 @@ class RunAdmin(ModelAdmin):
 def _moment(moment: datetime | None) -> str:
     """To the millisecond: who was first is a question that records have to answer."""
     return timezone.localtime(moment).isoformat(" ", "milliseconds") if moment else "-"
-
-
-def _pairs(values: Mapping[str, Any]) -> SafeString | str:
-    if not values:
-        return "-"
-    return render_to_string("admin/devices/run/pairs.html", {"pairs": [(key, _say(values[key])) for key in values]})
-
-
-def _line(entry: Mapping[str, Any]) -> dict[str, str]:
-    """One entry of a trace, whatever it holds: records of older versions are shown too."""
-    facts = ", ".join(f"{fact} {_say(entry[fact])}" for fact in FACTS if entry.get(fact) is not None)
-    return {
-        "at_ms": _say(entry.get("at_ms", "")),
-        "phase": _say(entry.get("phase", "")),
-        "step": f"{entry.get('tag', '')} {entry.get('operator', '')}".strip(),
-        "facts": facts or _say(entry.get("note", "")),
-    }
-
-
-def _say(value: Any) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)

@@ -146,11 +146,13 @@ class TestABatch:
         (run,) = await stored_runs()
         assert (run.pk, run.state, run.plc_name) == (told["id"], "succeeded", "press-7")
 
-    async def test_is_recorded_with_all_that_was_said_to_the_machine(self, mes):
+    async def test_is_recorded_with_all_that_was_said_to_the_machine(self, mes, machine):
         started = (await mes.put(PRESS, json={"batsize": 20, "noksize": 5})).json()
         run = (await mes.get(f"/api/runs/{started['id']}")).json()
-        trace = run.pop("trace")
+        trace, frames, definition = (run.pop(name) for name in ("trace", "frames", "definition"))
         assert run == started
+        assert [bytes.fromhex(frame["hex"]) for frame in frames] == [raw for _, raw in machine.wire]
+        assert (definition["plc"]["name"], definition["command"]["name"]) == ("press-7", "start_batch")
         assert [(line["phase"], line["tag"], line.get("sent", line.get("read"))) for line in trace] == AS_CARRIED_OUT
 
     async def test_with_wrong_values_is_refused_with_each_field_named(self, mes, machine):
