@@ -11,9 +11,17 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import reverse
 
-from devices.admin.bases import ModelAdmin, TabularInline
-from devices.admin.command_forms import ParameterForm, ParameterFormSet, StepForm, StepFormSet, TagChoice
+from devices.admin.bases import TabularInline
+from devices.admin.command_forms import (
+    ParameterForm,
+    ParameterFormSet,
+    StepForm,
+    StepFormSet,
+    TagChoice,
+    chosen_profile,
+)
 from devices.admin.forms import LOW_TEXTS, TABLE, TellingForm
+from devices.admin.patterns import PatternPages
 from devices.models import Command, Parameter, Profile, Step, Tag
 from devices.models.commands import PHASES
 
@@ -65,12 +73,6 @@ class StepInline(TabularInline):
         return _plain_choice(super().formfield_for_dbfield(db_field, request, **kwargs))
 
 
-def chosen_profile(request: HttpRequest) -> int | None:
-    """The machine type that a new command is for."""
-    ref = request.POST.get("profile") or request.GET.get("profile") or ""
-    return int(ref) if ref.isascii() and ref.isdecimal() and len(ref) < 19 else None
-
-
 def _plain_choice(field: Any) -> Any:
     if isinstance(field, forms.Field) and isinstance(field.widget, RelatedFieldWidgetWrapper):
         field.widget = field.widget.widget
@@ -78,7 +80,7 @@ def _plain_choice(field: Any) -> Any:
 
 
 @admin.register(Command)
-class CommandAdmin(ModelAdmin):
+class CommandAdmin(PatternPages):
     """A named function of a machine type."""
 
     form = TellingForm
@@ -113,7 +115,15 @@ class CommandAdmin(ModelAdmin):
         """First the machine type, then the command."""
         if request.method == "GET" and chosen_profile(request) is None:
             return self._choose_profile(request)
-        return super().add_view(request, form_url, extra_context)
+        return super().add_view(request, form_url, {**(extra_context or {}), "pattern_url": self.pattern_url(request)})
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """While it has no steps, they may come from a pattern."""
+        command = self.get_object(request, object_id)
+        pattern_url = self.pattern_url(request, command) if command else None
+        return super().change_view(request, object_id, form_url, {**(extra_context or {}), "pattern_url": pattern_url})
 
     def _choose_profile(self, request: HttpRequest) -> HttpResponse:
         if not self.has_add_permission(request):
