@@ -23,6 +23,8 @@ class RunRecord:
     detail: str
     result: dict[str, Any]
     trace: list[dict[str, Any]]
+    history: list[dict[str, Any]]
+    """Earlier outcomes, oldest first: what was said of the run before it was reconciled."""
     version: int
     """Goes up by one at each change; of two copies the higher one is the truth."""
     accepted_at: datetime
@@ -37,8 +39,8 @@ class RunRecord:
         return cls(plc=run.plc_name, state=State(run.state), **{name: getattr(run, name) for name in names})
 
     def as_json(self, *, with_trace: bool = False) -> dict[str, Any]:
-        """JSON-ready: moments in ISO 8601, the trace only where it is asked for."""
-        left_out = set() if with_trace else {"trace"}
+        """JSON-ready: moments in ISO 8601, trace and history only where they are asked for."""
+        left_out = set() if with_trace else {"trace", "history"}
         return {name: _json(getattr(self, name)) for name in self.__dataclass_fields__ if name not in left_out}
 
     def as_news(self) -> dict[str, Any]:
@@ -60,3 +62,8 @@ class Caller:
     """`key mes-line-1` or `user anna`."""
     source: str
     """The client's address."""
+
+    @property
+    def is_person(self) -> bool:
+        """Somebody who is logged in, not a machine with its key."""
+        return self.name.startswith("user ")

@@ -79,11 +79,11 @@ def _stored() -> tuple[list[Row], list[Row]]:
 
 
 def _runs() -> QuerySet[Run]:
-    return Run.objects.defer("trace")  # long, and not shown
+    return Run.objects.defer("trace", "history")  # long, and not shown
 
 
 def _as_json(run: Run) -> Row:
-    run.trace = []
+    run.trace = run.history = []
     return RunRecord.from_row(run).as_news()
 
 

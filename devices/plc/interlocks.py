@@ -14,7 +14,8 @@ class Clause:
     """One condition that must hold before a command writes anything, and whether it does."""
 
     tag: str
-    read: Value
+    read: Value | None
+    """None: the PLC refused to be read."""
     is_met: bool
     detail: str
     """What was found and what was wanted; of an error that the PLC reports, its own word."""

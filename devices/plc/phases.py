@@ -6,7 +6,7 @@ from typing import Any
 
 from devices.modbus.errors import DeviceException, ModbusError
 from devices.modbus.types import Value
-from devices.plc import conditions, interlocks
+from devices.plc import conditions, interlocks, proofs
 from devices.plc.errors import (
     DeadlinePassed,
     HandshakeIncomplete,
@@ -46,6 +46,8 @@ class Conversation:
             async with asyncio.timeout_at(deadline) as limit, turn.session() as session:
                 await self._check(session)
                 await self._write(session)
+                # As late as this: a proof that our own writing of a parameter fulfils would prove nothing.
+                await proofs.note(session, self._command, self._values, self._trace)
                 # Not between record and trigger: a crash there would leave `unknown`, though nothing was sent.
                 await session.prove()
                 limit.reschedule(None)  # from here on nothing cuts the conversation

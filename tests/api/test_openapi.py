@@ -48,6 +48,7 @@ class TestTheDocument:
             "GET /api/plcs/{plc}/openapi.json",
             "GET /api/runs",
             "GET /api/runs/{run}",
+            "POST /api/runs/{run}/reconcile",
             "GET /api/health/live",
             "GET /api/health/ready",
         }
@@ -60,7 +61,7 @@ class TestTheDocument:
             if "health" not in name:
                 assert errors.keys() >= {"401", "422", "500", "503"}
             if not name.startswith("GET"):
-                results = {"200", "503"} if name.endswith("/check") else RESULTS
+                results = {"200", "503"} if name.endswith(("/check", "/reconcile")) else RESULTS
                 assert operation["responses"].keys() >= results | {"400", "401", "403", "404", "413", "415", "422"}
 
     def test_asks_for_a_key_or_a_session(self, operations):

@@ -1,0 +1,69 @@
+"""Whether a machine did what a command asked, where contact was lost: the command's `proof` conditions. Only reads.
+
+A proof is never a false answer: what held already before the start, what the command itself writes, or what a later
+run may have brought about, proves nothing.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from devices.modbus.errors import DeviceException
+from devices.modbus.types import TagSpec, Value
+from devices.plc import interlocks
+from devices.plc.interlocks import Clause
+from devices.plc.session import Session
+from devices.plc.specs import CommandSpec, Operator, Phase, StepSpec
+from devices.plc.trace import Trace
+
+SEQUENCE = "sequence"
+"""What a step names where it takes the run's number at its PLC: not a parameter of the command."""
+
+
+async def look(session: Session, command: CommandSpec, values: Mapping[str, Value]) -> tuple[Clause, ...]:
+    """Read each proof now; one that the PLC refuses to be read is not met, and says so."""
+    return tuple([await _look_at(session, step, values) for step in command.of(Phase.PROOF)])
+
+
+async def _look_at(session: Session, step: StepSpec, values: Mapping[str, Value]) -> Clause:
+    try:
+        return await interlocks.look_at(session, step, values)
+    except DeviceException as error:
+        return Clause(tag=step.tag.name, read=None, is_met=False, detail=f"{step.tag.name} was not read ({error})")
+
+
+async def note(session: Session, command: CommandSpec, values: Mapping[str, Value], trace: Trace) -> None:
+    """Before the trigger, and after all else that is written: leave in the trace what the proofs say already."""
+    for step in command.of(Phase.PROOF):
+        clause = await _look_at(session, step, values)
+        if clause.read is None:
+            trace.note(step, error=clause.detail)
+        else:
+            trace.note(step, read=clause.read, is_met=clause.is_met)
+
+
+def may_have_held(trace: Iterable[Mapping[str, Any]]) -> bool:
+    """Whether all proofs may have held before the trigger: unless one was read then that did not."""
+    return not any(entry.get("phase") == Phase.PROOF and entry.get("is_met") is False for entry in trace)
+
+
+def is_of_one_run(command: CommandSpec) -> bool:
+    """Whether the machine shows the number of the run that it carried out: no other run has it."""
+    named = {parameter.name for parameter in command.parameters}
+    return SEQUENCE not in named and any(
+        step.parameter == SEQUENCE and step.operator is Operator.EQUAL for step in command.of(Phase.PROOF)
+    )
+
+
+def written_by_itself(command: CommandSpec) -> str | None:
+    """The tag of a proof whose place in the PLC the command itself writes: it would show our own doing."""
+    written = [step.tag for step in command.steps if step.operator is Operator.SET]
+    looked_at = [step.tag for step in command.of(Phase.PROOF)]
+    return next((tag.name for tag in looked_at if any(_overlap(tag, other) for other in written)), None)
+
+
+def _overlap(one: TagSpec, other: TagSpec) -> bool:
+    if one.table is not other.table:
+        return False
+    if one.bit is not None and other.bit is not None:
+        return (one.address, one.bit) == (other.address, other.bit)
+    return one.address < other.address + other.count and other.address < one.address + one.count
