@@ -156,7 +156,8 @@ class Reconciler:
         return settled
 
     async def _find(self, run_id: int) -> Doubt:
-        return await database_sync_to_async(doubts.find)(run_id)
+        doubt: Doubt = await database_sync_to_async(doubts.find)(run_id)
+        return doubt
 
     async def _plc_of(self, doubt: Doubt) -> PLCSpec:
         """The run's PLC as it is registered now."""
