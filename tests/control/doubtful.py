@@ -12,7 +12,7 @@ from devices.control.definitions import COMMAND
 from devices.control.records import RunRecord
 from devices.modbus.types import DataType, Table, TagSpec, Value
 from devices.models import PLC, Definition, Run, State, Tag
-from devices.plc.specs import CommandSpec, Operator, Phase, StepSpec
+from devices.plc.specs import CommandSpec, Operator, Phase, PLCSpec, StepSpec
 from tests.control import rows
 from tests.control.rows import call
 from tests.doubles.fault_server import FaultServer
@@ -66,12 +66,13 @@ async def lost(machine: FaultServer) -> RunRecord:
     machine.swallow_answer_to("start")
     record = await call("lost")
     assert record.state is State.UNKNOWN
-    await define(record.id, (await _registered()).commands["lost"])
+    await define(record.id, (await registered()).commands["lost"])
     return record
 
 
 @database_sync_to_async
-def _registered() -> Any:
+def registered() -> PLCSpec:
+    """`press-1` as it stands in the registry now."""
     return translate.load()["press-1"]
 
 
