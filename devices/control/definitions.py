@@ -6,9 +6,9 @@ from pydantic import TypeAdapter
 
 from devices.plc.specs import CommandSpec
 
-COMMAND: TypeAdapter[CommandSpec] = TypeAdapter(CommandSpec)
+_COMMAND = TypeAdapter(CommandSpec)
 
 
-def command_of(content: Any) -> CommandSpec:
-    """The command of a definition's content; ValueError for one that cannot be read."""
-    return COMMAND.validate_python(content)
+def command_of(content: dict[str, Any]) -> CommandSpec:
+    """The command that a stored definition holds."""
+    return _COMMAND.validate_python(content["command"])

@@ -4,13 +4,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from django.db.models import F, Q, QuerySet
+
 from devices.control.definitions import command_of
 from devices.control.errors import NotProvable, RunSettled, UnknownRun
 from devices.control.outcomes import MOVES
 from devices.control.records import RunRecord
 from devices.modbus.types import Value
-from devices.models import Run, State
+from devices.models import Definition, Run, State
 from devices.plc import proofs
+from devices.plc.sequence import SEQUENCE, sequence_limit, wrapped
 from devices.plc.specs import CommandSpec, Phase
 
 LOOK_BACK = 10_000  # runs that a start looks through; older ones are reconciled on request
@@ -82,30 +85,46 @@ def _why_not(doubt: Doubt, command: CommandSpec) -> str:
         return f"the proof looks at {own}, which the command itself writes"
     if proofs.may_have_held(doubt.record.trace):
         return "it held already before the start, or was not looked at then"
-    if not proofs.is_of_one_run(command) and _was_another_triggered_since(doubt):
-        return "a later run told the machine too, and what stands there now may be its doing"
-    return ""
+    later = _triggered_since(doubt)
+    if not proofs.shows_number(command):
+        return "a later run told the machine too, and what stands there now may be its doing" if later.exists() else ""
+    return "a later run was given the same number" if _has_number(later, doubt.values[SEQUENCE]) else ""
 
 
-def _was_another_triggered_since(doubt: Doubt) -> bool:
-    others = Run.objects.filter(plc=doubt.plc_id, triggered_at__isnull=False)
-    if others.filter(id__gt=doubt.record.id).exists():
-        return True
+def _triggered_since(doubt: Doubt) -> QuerySet[Run]:
+    """The other runs of the PLC that told the machine, or were about to, after this one."""
+    run, ours = doubt.record, Run.objects.filter(plc=doubt.plc_id)
     # One that was asked for before may have had its turn after.
-    before = others.filter(id__lt=doubt.record.id).order_by("-id").values_list("triggered_at", flat=True)
-    ours = doubt.record.triggered_at
-    return ours is None or any(at is not None and at >= ours for at in before[:NEIGHBOURS])
+    before = ours.filter(id__lt=run.id).order_by("-id").values_list("id", flat=True)
+    first = min(before[:NEIGHBOURS], default=run.id)
+    at = run.triggered_at or run.accepted_at
+    since = ours.filter(id__gte=first, triggered_at__isnull=False).exclude(id=run.id)
+    return since.filter(Q(id__gt=run.id) | Q(triggered_at__gte=at))
+
+
+def _has_number(runs: QuerySet[Run], number: Any) -> bool:
+    """Whether one of them gave the machine this number: they are wrapped where the tags of a command end."""
+    for definition in Definition.objects.filter(pk__in=runs.values("definition")):
+        command = _command(definition)
+        limit = None if command is None else sequence_limit(command)
+        if command is None:
+            return True
+        if limit and number <= limit:
+            same = runs.filter(definition=definition).annotate(rest=F("sequence") % limit)
+            if same.filter(rest=number % limit).exists():
+                return True
+    return False
 
 
 def _doubt(row: Run) -> Doubt:
-    number: dict[str, Any] = {} if row.sequence is None else {proofs.SEQUENCE: row.sequence}
-    return Doubt(
-        record=RunRecord.from_row(row), plc_id=row.plc_id, command=_command(row), values=row.parameters | number
-    )
+    command = _command(row.definition)
+    limit = None if command is None else sequence_limit(command)
+    number = {SEQUENCE: wrapped(row.sequence, limit)} if row.sequence is not None and limit else {}
+    return Doubt(record=RunRecord.from_row(row), plc_id=row.plc_id, command=command, values=row.parameters | number)
 
 
-def _command(row: Run) -> CommandSpec | None:
+def _command(definition: Definition | None) -> CommandSpec | None:
     try:
-        return command_of(row.definition.content) if row.definition else None
-    except ValueError:
+        return command_of(definition.content) if definition else None
+    except (LookupError, TypeError, ValueError):
         return None

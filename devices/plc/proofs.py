@@ -8,15 +8,13 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from devices.modbus.errors import DeviceException
-from devices.modbus.types import TagSpec, Value
+from devices.modbus.types import Value
 from devices.plc import interlocks
 from devices.plc.interlocks import Clause
+from devices.plc.sequence import SEQUENCE
 from devices.plc.session import Session
 from devices.plc.specs import CommandSpec, Operator, Phase, StepSpec
 from devices.plc.trace import Trace
-
-SEQUENCE = "sequence"
-"""What a step names where it takes the run's number at its PLC: not a parameter of the command."""
 
 
 async def look(session: Session, command: CommandSpec, values: Mapping[str, Value]) -> tuple[Clause, ...]:
@@ -46,8 +44,8 @@ def may_have_held(trace: Iterable[Mapping[str, Any]]) -> bool:
     return not any(entry.get("phase") == Phase.PROOF and entry.get("is_met") is False for entry in trace)
 
 
-def is_of_one_run(command: CommandSpec) -> bool:
-    """Whether the machine shows the number of the run that it carried out: no other run has it."""
+def shows_number(command: CommandSpec) -> bool:
+    """Whether the machine shows the number of the run that it carried out."""
     named = {parameter.name for parameter in command.parameters}
     return SEQUENCE not in named and any(
         step.parameter == SEQUENCE and step.operator is Operator.EQUAL for step in command.of(Phase.PROOF)
@@ -58,12 +56,4 @@ def written_by_itself(command: CommandSpec) -> str | None:
     """The tag of a proof whose place in the PLC the command itself writes: it would show our own doing."""
     written = [step.tag for step in command.steps if step.operator is Operator.SET]
     looked_at = [step.tag for step in command.of(Phase.PROOF)]
-    return next((tag.name for tag in looked_at if any(_overlap(tag, other) for other in written)), None)
-
-
-def _overlap(one: TagSpec, other: TagSpec) -> bool:
-    if one.table is not other.table:
-        return False
-    if one.bit is not None and other.bit is not None:
-        return (one.address, one.bit) == (other.address, other.bit)
-    return one.address < other.address + other.count and other.address < one.address + one.count
+    return next((tag.name for tag in looked_at if any(tag.overlaps(other) for other in written)), None)

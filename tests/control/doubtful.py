@@ -6,9 +6,9 @@ from typing import Any
 
 from channels.db import database_sync_to_async
 from django.utils import timezone
+from pydantic import TypeAdapter
 
 from devices.control import translate
-from devices.control.definitions import COMMAND
 from devices.control.records import RunRecord
 from devices.modbus.types import DataType, Table, TagSpec, Value
 from devices.models import PLC, Definition, Run, State, Tag
@@ -84,9 +84,9 @@ def define(run_id: int, command: CommandSpec) -> None:
 
 def definition_of(command: CommandSpec) -> Definition:
     """The command, as it is kept with its runs."""
-    text = COMMAND.dump_json(command)
+    text = json.dumps({"command": TypeAdapter(CommandSpec).dump_python(command, mode="json")})
     found = Definition.objects.get_or_create(
-        digest=hashlib.sha256(text).hexdigest(), defaults={"content": json.loads(text)}
+        digest=hashlib.sha256(text.encode()).hexdigest(), defaults={"content": json.loads(text)}
     )
     return found[0]
 

@@ -1,7 +1,9 @@
 """A run that nobody knew the end of: what a read may prove, and what it may not. Nothing is ever written by it."""
 
 import asyncio
+from dataclasses import replace
 from datetime import timedelta
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -10,8 +12,9 @@ from django.utils import timezone
 from devices.control.errors import NotProvable, NotProven, NotRead, PLCDisabled, RunSettled, UnknownRun
 from devices.control.gateway import Gateway
 from devices.control.records import RunRecord
+from devices.modbus.types import Table
 from devices.models import PLC, Effect, Run, State, Step
-from devices.plc.specs import Operator, ParameterSpec, ParameterType
+from devices.plc.specs import Operator, ParameterSpec, ParameterType, Phase
 from tests.control import doubtful
 from tests.control.databases import elsewhere, eventually
 from tests.control.doubtful import ECHO, IS_ACTIVE, IS_OURS, PROOF, START, command, is_as_before, left, lost, proof, row
@@ -22,6 +25,7 @@ from tests.doubles.fault_server import FaultServer
 
 BY = "key mes-line-1"
 ACTIVE_BIT, ECHO_REGISTER = 8, 20
+TO_TEN = replace(ECHO, name="number", table=Table.HOLDING_REGISTER, address=40, maximum=Decimal(10))
 
 
 @pytest.fixture
@@ -229,6 +233,21 @@ class TestAProofThatWouldBeFalse:
         await left(line, command(at_least), sequence=8, state=State.SUCCEEDED)
         tool.input_registers[ECHO_REGISTER] = 8
         await self._is_refused(gateway, before.pk, tool, "a later run told the machine too")
+
+    @pytest.mark.parametrize("number", [17, 27])
+    async def test_may_be_a_later_run_s_where_numbers_come_again(
+        self, tool: FaultServer, line: PLC, gateway: Gateway, number: int
+    ) -> None:
+        """The machine counts to ten, so 7 and 17 are the same to it."""
+        counts_to_ten = replace(IS_OURS, operator=Operator.SET, phase=Phase.WRITE, tag=TO_TEN)
+        spec = command(IS_OURS, counts_to_ten)
+        before = await left(line, spec, sequence=7)
+        await left(line, spec, sequence=8, state=State.SUCCEEDED)
+        later = await left(line, spec, sequence=number, state=State.SUCCEEDED)
+        tool.input_registers[ECHO_REGISTER] = 7
+        await self._is_refused(gateway, before.pk, tool, "a later run was given the same number")
+        await later.adelete()
+        assert (await settled(gateway, before.pk, tool)).state is State.SUCCEEDED
 
     async def test_may_be_a_later_run_s_where_callers_give_a_number_of_that_name(
         self, tool: FaultServer, line: PLC, gateway: Gateway
