@@ -25,7 +25,7 @@ class RunAdmin(ModelAdmin):
     search_fields = ("plc_name", "command", "caller", "detail")
     show_full_result_count = False  # counting all records takes longer than showing a page of them
     fieldsets = (
-        (None, {"fields": ("plc", "command", "state", "effect", "retry", "detail")}),
+        (None, {"fields": ("plc", "command", "state", "effect", "retry", "detail", "earlier")}),
         ("What was asked and what came of it", {"fields": ("given", "found", "steps_taken")}),
         ("Who", {"fields": ("caller", "source")}),
         (
@@ -48,7 +48,7 @@ class RunAdmin(ModelAdmin):
 
     def get_readonly_fields(self, request: HttpRequest, obj: Run | None = None) -> Any:  # noqa: ARG002
         """Those made here."""
-        return ("given", "found", "steps_taken", "accepted", "started", "triggered", "finished", "took")
+        return ("earlier", "given", "found", "steps_taken", "accepted", "started", "triggered", "finished", "took")
 
     @admin.display(ordering="accepted_at")
     def accepted(self, run: Run) -> str:
@@ -80,6 +80,11 @@ class RunAdmin(ModelAdmin):
         """As a table."""
         return _pairs(run.result)
 
+    @admin.display(description="what was said before")
+    def earlier(self, run: Run) -> SafeString | str:
+        """The outcomes that the run had until it was reconciled, by when and by whom."""
+        return _pairs({f"until {was.get('at')}, {was.get('by')}": _outcome(was) for was in run.history})
+
     @admin.display(description="trace")
     def steps_taken(self, run: Run) -> SafeString | str:
         """Line by line, with times from the run's start."""
@@ -96,6 +101,10 @@ class RunAdmin(ModelAdmin):
 def _moment(moment: datetime | None) -> str:
     """To the millisecond: who was first is a question that records have to answer."""
     return timezone.localtime(moment).isoformat(" ", "milliseconds") if moment else "-"
+
+
+def _outcome(was: Mapping[str, Any]) -> str:
+    return f"{was.get('state')}, effect {was.get('effect')}: {was.get('detail')}"
 
 
 def _pairs(values: Mapping[str, Any]) -> SafeString | str:

@@ -37,6 +37,10 @@ JOBS = {
 }
 NO_TRIGGER = "There is no trigger: a command needs exactly one step that makes the machine act."
 NOTHING_TO_WAIT_FOR = "A fail_if is looked at while the command waits: it needs a wait."
+OWN_PROOF = (
+    "The command itself writes this tag: the proof would show our own writing, not what the machine did. Look at a tag "
+    "that the machine sets."
+)
 SECOND_TRIGGER = "A second trigger: a command has exactly one, and what the machine needs before it is a write."
 KINDS: Mapping[str, tuple[type, ...]] = {
     "integer": (int,),
@@ -183,6 +187,11 @@ def unchecked_waits(steps: Iterable[Line]) -> list[str]:
     steps = list(steps)
     checked = {step.tag.name for step in steps if step.phase == "check"}
     return list(dict.fromkeys(s.tag.name for s in steps if s.phase == "wait" and s.tag.name not in checked))
+
+
+def proves_itself(step: Line, steps: Iterable[Line]) -> bool:
+    """Whether a proof looks at what one of the command's steps writes."""
+    return step.phase == "proof" and any(s.operator == "set" and s.tag.overlaps(step.tag) for s in steps)
 
 
 def constants(tag: TagSpec, operator: str, text: str) -> tuple[Value, ...]:

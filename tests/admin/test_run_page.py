@@ -47,6 +47,19 @@ class TestRecord:
         assert "<script>alert" not in page
         assert "&lt;script&gt;alert" in page
 
+    def test_shows_what_was_said_before_it_was_reconciled(self, engineer, run):
+        before = {
+            "state": "unknown",
+            "effect": "unknown",
+            "detail": "<b>lost</b>",
+            "at": "2026-01-02",
+            "by": "user anna",
+        }
+        Run.objects.update(history=[before], state="succeeded")
+        page = engineer.get(f"/admin/devices/run/{run.pk}/change/").content.decode()
+        assert "until 2026-01-02, user anna" in page
+        assert "unknown, effect unknown: &lt;b&gt;lost" in page
+
     @pytest.mark.parametrize("trace", [[], [{}], [{"at_ms": None, "other": [1]}]])
     def test_of_any_age_is_shown(self, engineer, run, trace):
         Run.objects.update(trace=trace, result={}, parameters={}, finished_at=None)
