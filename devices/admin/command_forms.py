@@ -14,7 +14,14 @@ from devices.modbus.types import Table
 from devices.models import Command, Parameter, Step, Tag
 from devices.models.registry import TABLES
 from devices.models.sequence_rules import NOT_SENT, SEQUENCE, SEQUENCE_NAME
-from devices.models.step_rules import EXAMPLES, NO_TRIGGER, NOTHING_TO_WAIT_FOR, SECOND_TRIGGER
+from devices.models.step_rules import (
+    EXAMPLES,
+    NO_TRIGGER,
+    NOTHING_TO_WAIT_FOR,
+    OWN_PROOF,
+    SECOND_TRIGGER,
+    proves_itself,
+)
 
 PARAMETER = re.compile(r"\{\s*([^{}]*?)\s*\}")
 WORDS = {"true": True, "false": False}
@@ -196,6 +203,7 @@ class StepFormSet(InlineFormSet):
         triggers = [form for form in steps if form.instance.phase == "trigger"]
         for form in triggers[1:]:
             form.add_error("phase", SECOND_TRIGGER)
+        self._refuse_own_proofs(steps)
         faults = [] if triggers else [NO_TRIGGER]
         phases = {form.instance.phase for form in steps}
         if "fail_if" in phases and "wait" not in phases:
@@ -209,6 +217,13 @@ class StepFormSet(InlineFormSet):
         ]
         if faults:
             raise ValidationError(faults)
+
+    def _refuse_own_proofs(self, steps: list[ModelForm]) -> None:
+        whole = [form for form in steps if typed(form, "tag")]
+        lines = [form.instance.line() for form in whole]
+        for form, line in zip(whole, lines, strict=True):
+            if proves_itself(line, lines):
+                form.add_error("tag", OWN_PROOF)
 
     def _place(self, steps: list[ModelForm]) -> None:
         """Steps without a position go behind the others of their phase."""

@@ -55,7 +55,7 @@ class RunAdmin(ModelAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Run]:
         """A list of runs does not load what only the page of one shows."""
-        return super().get_queryset(request).defer(*LONG, "history")
+        return super().get_queryset(request).defer(*LONG)
 
     @admin.display(ordering="accepted_at")
     def accepted(self, run: Run) -> str:

@@ -5,7 +5,7 @@ from typing import Any
 from ninja import NinjaAPI, Swagger
 from ninja.openapi.schema import OpenAPISchema
 
-from devices.api import commands, handlers, health, plc_openapi, plcs, runs, start
+from devices.api import commands, handlers, health, plc_openapi, plcs, reconcile, runs, start
 from devices.api.auth import ApiKey, Session
 from devices.api.body import JSONParser
 from devices.api.guard import guarded
@@ -45,6 +45,7 @@ def _assemble() -> GatewayAPI:
     assembled.add_router("/plcs", commands.router)
     assembled.add_router("/plcs", plc_openapi.router)
     assembled.add_router("/runs", runs.router)
+    assembled.add_router("/runs", reconcile.router)
     assembled.add_router("/health", health.router)
     return assembled
 

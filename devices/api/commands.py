@@ -6,13 +6,13 @@ from typing import Annotated, Any
 from django.http import HttpRequest, HttpResponse
 from ninja import Body, Path, Router
 
+from devices.api import problems
 from devices.api.auth import caller_of
 from devices.api.calling import HEADERS, Calling, Wait
 from devices.api.schemas import CHECKING, CheckOut, CommandListOut, answers, run_answers
 from devices.control.check import check
 from devices.control.gateway import current
 from devices.control.submit import Request, begin
-from devices.plc.interlocks import Clause
 from devices.plc.specs import CommandSpec, ParameterSpec
 
 router = Router(tags=["Commands"])
@@ -68,7 +68,7 @@ async def check_command(
 ) -> dict[str, Any]:
     """Read the command's interlocks now and say which hold. Nothing is written, and no run is made."""
     clauses = await check(plc, command, body, caller_of(request))
-    return {"is_free": all(clause.is_met for clause in clauses), "clauses": [_clause(clause) for clause in clauses]}
+    return {"is_free": all(clause.is_met for clause in clauses), "clauses": problems.clauses_of(clauses)}
 
 
 @router.get("/{plc}/commands", response=answers(CommandListOut), operation_id="list_commands", summary="List commands")
@@ -76,10 +76,6 @@ async def list_commands(request: HttpRequest, plc: PLCRef) -> dict[str, Any]:  #
     """What this PLC can be told to do, with which parameters."""
     spec = await current().registry.find(plc)
     return {"commands": [_command(command) for _, command in sorted(spec.commands.items())]}
-
-
-def _clause(clause: Clause) -> dict[str, Any]:
-    return {"tag": clause.step.tag.name, "is_met": clause.is_met, "detail": clause.detail}
 
 
 def _command(command: CommandSpec) -> dict[str, Any]:

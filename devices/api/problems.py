@@ -4,7 +4,7 @@ import json
 import logging
 import math
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 from uuid import uuid4
@@ -17,6 +17,7 @@ from django.utils.text import slugify
 from devices.control import errors
 from devices.control.records import RunRecord
 from devices.models import State
+from devices.plc.interlocks import Clause
 
 logger = logging.getLogger(__name__)
 
@@ -47,6 +48,10 @@ REFUSALS: dict[type[Exception], Problem] = {
     errors.KeyRequired: Problem(400, "idempotency-key-required", "An Idempotency-Key is missing"),
     errors.KeyReused: Problem(422, "idempotency-key-reused", "The Idempotency-Key stands for another request"),
     errors.RunNotQueued: Problem(409, "run-not-queued", "The run waits no more"),
+    errors.PersonNeeded: Problem(403, "person-needed", "Only a person can say this"),
+    errors.RunSettled: Problem(409, "run-settled", "There is nothing to reconcile"),
+    errors.NotProvable: Problem(409, "not-provable", "No read can tell what the machine did"),
+    errors.NotProven: Problem(409, "not-proven", "The machine does not show that it did it"),
     errors.PLCDisabled: Problem(503, "plc-disabled", "The PLC is disabled", LATER_S),
     errors.QueueFull: Problem(503, "queue-full", "Too many commands wait for this PLC", SOON_S),
     errors.NotRead: Problem(503, "plc-not-read", "The PLC did not answer", SOON_S),
@@ -54,7 +59,7 @@ REFUSALS: dict[type[Exception], Problem] = {
     errors.NotRunning: Problem(503, "not-running", "This process carries out no commands", LATER_S),
     errors.RecordUnavailable: Problem(503, "record-unavailable", "The database does not answer", SOON_S),
 }
-"""Nothing was sent, and no run exists."""
+"""Nothing was sent, and no run was made or changed."""
 
 OUTCOMES: dict[State, Problem] = {
     State.REJECTED: Problem(409, "run-rejected", "An interlock is open"),
@@ -121,13 +126,21 @@ def of_refusal(error: Exception, request: HttpRequest) -> HttpResponse:
     """A problem by the class of the error: nothing was sent."""
     kind = next(REFUSALS[cls] for cls in type(error).__mro__ if cls in REFUSALS)
     retry_s = getattr(error, "retry_after_s", None)
-    return answer(kind, str(error), retry_s=retry_s, instance=address_of(request), **_faults(error))
+    return answer(kind, str(error), retry_s=retry_s, instance=address_of(request), **_members(error))
 
 
-def _faults(error: Exception) -> Mapping[str, Any]:
-    if not isinstance(error, errors.InvalidParameters):
-        return {}
-    return {"errors": [{"field": name, "message": fault} for name, fault in error.errors]}
+def _members(error: Exception) -> Mapping[str, Any]:
+    """What else a program may want to know of the error."""
+    if isinstance(error, errors.InvalidParameters):
+        return {"errors": [{"field": name, "message": fault} for name, fault in error.errors]}
+    run = getattr(error, "run", None)
+    members = {} if run is None else {"run": run.as_json()}
+    return members | {"clauses": clauses_of(error.clauses)} if isinstance(error, errors.NotProven) else members
+
+
+def clauses_of(clauses: Iterable[Clause]) -> list[dict[str, Any]]:
+    """Conditions as callers see them: with what was read in words."""
+    return [{"tag": clause.step.tag.name, "is_met": clause.is_met, "detail": clause.detail} for clause in clauses]
 
 
 def of_run(run: RunRecord) -> HttpResponse:

@@ -39,6 +39,11 @@ async def get_run(request: HttpRequest, run: RunNumber, wait: Wait = None) -> di
     With `wait` it is answered once the run has ended, or as it is when the wait is over.
     """
     await until_final(await look(run), wait or 0.0)
+    return await whole(run)
+
+
+async def whole(run: int) -> dict[str, Any]:
+    """All that is recorded of a run, for its page."""
     row = await Run.objects.select_related("definition").aget(pk=run)
     definition = row.definition.content if row.definition else None
     return RunRecord.from_row(row).as_json(with_trace=True) | {"frames": row.frames, "definition": definition}

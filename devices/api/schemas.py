@@ -7,6 +7,7 @@ from ninja import Field, Schema
 from pydantic import BaseModel, ConfigDict, WithJsonSchema
 
 from devices.api.problems import MEDIA_TYPE, TYPE
+from devices.control.verdicts import EFFECTS, LONGEST, SHORTEST, STATES
 from devices.models import Effect, Retry, State
 from devices.plc.health import HealthState
 from devices.plc.specs import ParameterType
@@ -60,6 +61,19 @@ class RunOut(Schema):
     finished_at: Moment | None
 
 
+class EarlierOut(Schema):
+    """What was said of a run before it was reconciled."""
+
+    state: Annotated[str, _one_of(*State.values)]
+    effect: Annotated[str, _one_of("", *Effect.values)]
+    retry: Annotated[str, _one_of("", *Retry.values)]
+    detail: str
+    result: dict[str, Any]
+    finished_at: Moment | None
+    at: Moment = Field(description="when it was reconciled")
+    by: str = Field(description="by whom: a user, a key, or `gateway` at its start")
+
+
 class RunWithTraceOut(RunOut):
     """A run with all that was read and written, in order, and the command as it stood."""
 
@@ -76,6 +90,7 @@ class RunWithTraceOut(RunOut):
         description="what it ran with, whatever was edited since: the `command` with its parameters, steps and tags, "
         "and the `plc` that it was sent to"
     )
+    history: list[EarlierOut] = Field(description="earlier outcomes, oldest first; empty unless it was reconciled")
 
 
 class RunListOut(Schema):
@@ -156,6 +171,18 @@ class CheckOut(Schema):
     clauses: list[ClauseOut]
 
 
+class ReconcileIn(BaseModel):
+    """Nothing: the PLC is read. Or what a person has seen at the machine."""
+
+    model_config = ConfigDict(extra="allow", json_schema_extra={"additionalProperties": False})
+
+    state: Annotated[Any, _one_of(*STATES)] = None
+    effect: Annotated[Any, _one_of(*EFFECTS)] = Field(None, description="what the machine did; with `faulted` only")
+    reason: Annotated[Any, WithJsonSchema({"type": "string", "minLength": SHORTEST, "maxLength": LONGEST})] = Field(
+        None, description="what was seen, for the record"
+    )
+
+
 class HealthOut(Schema):
     """Only the status; strangers see nothing else."""
 
@@ -179,10 +206,12 @@ class ProblemOut(Schema):
     instance: str | None = Field(None, description="the address, or the run")
     errors: list[FaultOut] | None = Field(None, description="every wrong field, with 422")
     run: RunOut | None = Field(None, description="the run, where there is one")
+    clauses: list[ClauseOut] | None = Field(None, description="each proof that was looked at, with `not-proven`")
 
 
 CHECKING = (400, 401, 403, 404, 413, 415, 422, 500, 503)
 CANCELLING = (400, 401, 403, 404, 409, 413, 415, 422, 500, 503)
+RECONCILING = (400, 401, 403, 404, 409, 413, 415, 422, 500, 503)
 READING = (401, 404, 422, 500, 503)
 COMMANDING = (400, 401, 403, 404, 409, 413, 415, 422, 500, 502, 503, 504)
 

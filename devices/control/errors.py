@@ -1,6 +1,9 @@
-"""Why a request became no run: nothing was sent, no record exists."""
+"""Why a request was refused: nothing was sent to the machine, and no record was made or changed."""
 
-from devices.control.records import KeyedRun
+from collections.abc import Sequence
+
+from devices.control.records import KeyedRun, RunRecord
+from devices.plc.interlocks import Clause
 
 
 class Refused(Exception):
@@ -56,11 +59,41 @@ class QueueFull(Refused):
 
 
 class NotRead(Refused):
-    """The PLC did not answer, so nobody knows what its interlocks say; nothing was written."""
+    """The PLC did not answer, so nobody knows what its interlocks or proofs say; nothing was written."""
 
     def __init__(self, message: str, *, retry_after_s: float) -> None:
         self.retry_after_s = retry_after_s
         super().__init__(message)
+
+
+class RunSettled(Refused):
+    """The run has not ended yet, or it is known how it ended: there is nothing to reconcile."""
+
+    def __init__(self, message: str, *, run: RunRecord) -> None:
+        self.run = run
+        super().__init__(message)
+
+
+class NotProvable(Refused):
+    """No read could prove what the machine did in this run: a person has to look at it."""
+
+    def __init__(self, message: str, *, run: RunRecord) -> None:
+        self.run = run
+        super().__init__(message)
+
+
+class NotProven(Refused):
+    """The proofs of the run do not all hold now, which proves nothing: it stays as it was."""
+
+    def __init__(self, *, run: RunRecord, clauses: Sequence[Clause]) -> None:
+        self.run = run
+        self.clauses = clauses
+        missing = "; ".join(clause.detail for clause in clauses if not clause.is_met)
+        super().__init__(f"run {run.id} stays {run.state}, the machine does not show that it did it: {missing}")
+
+
+class PersonNeeded(Refused):
+    """A machine's key says what only a person can have seen."""
 
 
 class Draining(Refused):

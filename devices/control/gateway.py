@@ -13,6 +13,7 @@ from devices.control.announce import Announcer
 from devices.control.errors import Draining, KeyTaken, NotRunning, QueueFull
 from devices.control.execute import Execution, Order
 from devices.control.journal import Journal
+from devices.control.reconcile import Reconciler
 from devices.control.records import RunRecord
 from devices.control.recover import settle_orphans
 from devices.control.registry import Registry
@@ -45,6 +46,7 @@ class Gateway:
         self.pool = Pool(on_health=self._note_health)
         self.journal = Journal(on_commit=self.announcer.tell_run)
         self.registry = Registry(on_change=self._note_registry)
+        self.reconciler = Reconciler(registry=self.registry, pool=self.pool, journal=self.journal)
         self._runs: dict[asyncio.Task[RunRecord], Underway] = {}
         self._open: Counter[int] = Counter()
         """Runs under way, by PLC."""
@@ -56,6 +58,8 @@ class Gateway:
         self.journal.start()
         self.announcer.start()
         await self.registry.start()
+        await self.reconciler.start()
+        # No pause from here on: what is reconciled stands in its PLC's queue before the first command.
         _current = self
         self.is_ready = True
 
@@ -90,6 +94,7 @@ class Gateway:
         """Take no more; those who wait for a turn fail, those who run finish, bounded; then close everything."""
         global _current  # noqa: PLW0603
         self.is_draining, self.is_ready = True, False
+        await self.reconciler.stop()
         await self.pool.close()
         await self._finish_runs(limit_s)
         await self.registry.stop()

@@ -1,10 +1,13 @@
 """The states of a run: which moves are allowed, and which error at which stage means which outcome."""
 
 import asyncio
+from collections.abc import Iterable
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from devices.control.errors import RecordUnavailable
+from devices.control.records import RunRecord
 from devices.modbus.errors import BUSY, DeviceException, LinkUnavailable, ValueRefused
 from devices.models import Effect, Retry, State
 from devices.plc.errors import HandshakeIncomplete, InterlockOpen, NoAcknowledge, PLCSaidNo, ReadBackMismatch
@@ -70,6 +73,33 @@ def unknown(detail: str) -> Outcome:
 def timed_out(detail: str) -> Outcome:
     """The machine was told and did not acknowledge; the trigger has been cleared."""
     return Outcome(state=State.TIMED_OUT, effect=Effect.UNKNOWN, retry=Retry.AFTER_RECONCILE, detail=detail)
+
+
+def proven(clauses: Iterable[str]) -> Outcome:
+    """Nobody knew, and a read showed afterwards that the machine did it."""
+    detail = f"Proven afterwards by a read of the PLC: {'; '.join(clauses)}."
+    return Outcome(state=State.SUCCEEDED, effect=Effect.APPLIED, retry=None, detail=detail)
+
+
+def judged(state: State, effect: Effect, *, by: str, reason: str) -> Outcome:
+    """Nobody knew, and a person has seen what the machine did."""
+    says = "that it succeeded" if state is State.SUCCEEDED else f"that it faulted, effect {effect}"
+    retry = None if state is State.SUCCEEDED else Retry.AFTER_FIX
+    return Outcome(state=state, effect=effect, retry=retry, detail=f"Looked at by {by}, who says {says}: {reason}")
+
+
+def earlier(run: RunRecord, *, at: datetime, by: str) -> dict[str, Any]:
+    """The outcome that a run had until it was reconciled, for its history: who replaced it, and when."""
+    return {
+        "state": run.state.value,
+        "effect": run.effect,
+        "retry": run.retry,
+        "detail": run.detail,
+        "result": run.result,
+        "finished_at": run.finished_at.isoformat() if run.finished_at else None,
+        "at": at.isoformat(),
+        "by": by,
+    }
 
 
 def of_error(error: BaseException, stage: Stage, *, is_clean: bool) -> Outcome:

@@ -6,7 +6,7 @@ from typing import Any, Self
 
 from devices.models import Run, State
 
-LONG = ("trace", "frames")
+LONG = ("trace", "frames", "history")
 """Columns of a run that a list does not show and need not load: `Run.objects.defer(*LONG)`."""
 
 
@@ -26,6 +26,8 @@ class RunRecord:
     detail: str
     result: dict[str, Any]
     trace: list[dict[str, Any]]
+    history: list[dict[str, Any]]
+    """Earlier outcomes, oldest first: what was said of the run before it was reconciled."""
     version: int
     """Goes up by one at each change; of two copies the higher one is the truth."""
     accepted_at: datetime
@@ -35,16 +37,15 @@ class RunRecord:
 
     @classmethod
     def from_row(cls, run: Run) -> Self:
-        """Copy a row; of one from a list without its trace."""
-        names = cls.__dataclass_fields__.keys() - {"plc", "state", "trace"}
-        trace = [] if "trace" in run.get_deferred_fields() else run.trace
-        return cls(
-            plc=run.plc_name, state=State(run.state), trace=trace, **{name: getattr(run, name) for name in names}
-        )
+        """Copy a row; of one from a list without its long columns."""
+        left_out = run.get_deferred_fields()
+        names = cls.__dataclass_fields__.keys() - {"plc", "state"}
+        columns = {name: [] if name in left_out else getattr(run, name) for name in names}
+        return cls(plc=run.plc_name, state=State(run.state), **columns)
 
     def as_json(self, *, with_trace: bool = False) -> dict[str, Any]:
-        """JSON-ready: moments in ISO 8601, the trace only where it is asked for."""
-        left_out = set() if with_trace else {"trace"}
+        """JSON-ready: moments in ISO 8601, trace and history only where they are asked for."""
+        left_out = set() if with_trace else {"trace", "history"}
         return {name: _json(getattr(self, name)) for name in self.__dataclass_fields__ if name not in left_out}
 
     def as_news(self) -> dict[str, Any]:
@@ -76,3 +77,8 @@ class Caller:
     """The client's address."""
     needs_key: bool = False
     """Its commands are refused without an Idempotency-Key."""
+
+    @property
+    def is_person(self) -> bool:
+        """Somebody who is logged in, not a machine with its key."""
+        return self.name.startswith("user ")

@@ -140,6 +140,14 @@ class TagSpec:
             return 1
         return self.length if self.data_type is DataType.STRING else self.data_type.registers
 
+    def overlaps(self, other: "TagSpec") -> bool:
+        """Whether both show something of the same place in the PLC."""
+        if self.table is not other.table:
+            return False
+        if self.bit is not None and other.bit is not None:
+            return (self.address, self.bit) == (other.address, other.bit)
+        return self.address < other.address + other.count and other.address < self.address + self.count
+
 
 def without_limits(tag: TagSpec) -> TagSpec:
     """The tag as it may be compared: its limits are for writing, a PLC may well hold a value beyond them."""

@@ -1,7 +1,7 @@
 """What a parameter and a step must be like for a command to make sense at the machine. Pure."""
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -38,6 +38,10 @@ JOBS = {
 }
 NO_TRIGGER = "There is no trigger: a command needs exactly one step that makes the machine act."
 NOTHING_TO_WAIT_FOR = "A fail_if is looked at while the command waits: it needs a wait."
+OWN_PROOF = (
+    "The command itself writes this tag: the proof would show our own writing, not what the machine did. Look at a tag "
+    "that the machine sets."
+)
 SECOND_TRIGGER = "A second trigger: a command has exactly one, and what the machine needs before it is a write."
 KINDS: Mapping[str, tuple[type, ...]] = {
     "integer": (int,),
@@ -182,6 +186,11 @@ def _value_faults(step: Line) -> Iterator[Fault]:
         constants(step.tag, step.operator, step.value)
     except ValueRefused as error:
         yield "value", f"{error}."
+
+
+def proves_itself(step: Line, steps: Iterable[Line]) -> bool:
+    """Whether a proof looks at what one of the command's steps writes."""
+    return step.phase == "proof" and any(s.operator == "set" and s.tag.overlaps(step.tag) for s in steps)
 
 
 def constants(tag: TagSpec, operator: str, text: str) -> tuple[Value, ...]:

@@ -15,7 +15,8 @@ class Clause:
     """One condition that must hold before a command writes anything, and whether it does."""
 
     step: StepSpec
-    read: Value
+    read: Value | None
+    """None: the PLC refused to be read."""
     is_met: bool
     detail: str
     """What was found and what was wanted; of an error that the PLC reports, its own word."""
@@ -27,7 +28,7 @@ async def look(session: Session, command: CommandSpec, values: Mapping[str, Valu
     Without a run its number is not known: what compares with it is left out. DeviceException where the PLC does not
     let one of them be read.
     """
-    clauses = {Phase.CHECK: _of_check, Phase.FAIL_IF: _of_error}
+    clauses = {Phase.CHECK: of_condition, Phase.FAIL_IF: _of_error}
     steps = [step for phase in clauses for step in command.of(phase) if _is_known(step, values)]
     waits = command.of(Phase.WAIT)
     waits = waits if all(_is_known(step, values) for step in waits) else ()
@@ -42,7 +43,8 @@ def _is_known(step: StepSpec, values: Mapping[str, Value]) -> bool:
     return step.parameter is None or step.parameter in values
 
 
-def _of_check(found: Look) -> Clause:
+def of_condition(found: Look) -> Clause:
+    """What a condition says that should hold and was read."""
     # The engineer's message is for one that is not met: “the guard door is open” would be a false alarm.
     say = conditions.compare if found.is_met else conditions.describe
     return _clause(found, found.is_met, say(found.step, found.value, found.wanted))

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from devices.modbus.errors import BUSY, IN_PROGRESS, DeviceException, LinkUnavailable, ModbusError
 from devices.modbus.types import Value
-from devices.plc import conditions, interlocks, watch
+from devices.plc import conditions, interlocks, proofs, watch
 from devices.plc.errors import (
     DeadlinePassed,
     HandshakeIncomplete,
@@ -55,6 +55,8 @@ class Conversation:
                 session = await self._connect(turn, stack)
                 await self._patiently(lambda: self._check(session))
                 await self._patiently(lambda: self._write(session))
+                # As late as this: a proof that our own writing of a parameter fulfils would prove nothing.
+                await proofs.note(session, self._command, self._values, self._trace)
                 # Not between record and trigger: a crash there would leave `unknown`, though nothing was sent.
                 await self._prove(session)
                 limit.reschedule(None)  # from here on nothing cuts the conversation

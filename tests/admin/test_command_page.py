@@ -57,6 +57,34 @@ class TestNewCommand:
         assert Step.objects.get(phase="write").parameter == Parameter.objects.get()
         assert Parameter.objects.get().default == 15
 
+    @pytest.mark.parametrize(("tag", "is_right"), [("ack", True), ("start", False), ("batch_size", False)])
+    def test_takes_a_proof_only_of_what_the_machine_itself_sets(
+        self, engineer, add, fields, tags, trigger, tag, is_right
+    ):
+        pages.change_row(fields, "steps", 0, **trigger)
+        pages.add_row(fields, "steps", phase="write", tag=tags["batch_size"], operator="set", value="7")
+        pages.add_row(fields, "steps", phase="proof", tag=tags[tag], operator="==", value="1")
+        complaints = pages.send(engineer, add, fields)
+        assert (complaints == []) is is_right
+        assert all(text.startswith("steps-2-tag: The command itself writes this tag") for text in complaints)
+        assert Command.objects.exists() is is_right
+
+    @pytest.mark.parametrize(
+        ("wrong", "words"),
+        [
+            ({"operator": "set"}, "A proof looks afterwards whether the machine did it: use =="),
+            ({"timeout_s": "5"}, "Only a condition of wait or cleanup is waited for"),
+            ({"tolerance": "0"}, "Only a write is read back"),
+            ({"is_applied": "on"}, "Only a fail_if says"),
+        ],
+    )
+    def test_tells_what_a_proof_is_not(self, engineer, add, fields, tags, trigger, wrong, words):
+        pages.change_row(fields, "steps", 0, **trigger)
+        proof = {"phase": "proof", "tag": tags["ack"], "operator": "==", "value": "1"}
+        pages.add_row(fields, "steps", **proof | wrong)
+        assert any(words in complaint for complaint in pages.send(engineer, add, fields))
+        assert not Command.objects.exists()
+
     def test_needs_no_parameters(self, engineer, add, fields, trigger):
         pages.change_row(fields, "steps", 0, **trigger)
         assert pages.send(engineer, add, fields) == []

@@ -15,7 +15,7 @@ from tests.api.callers import put
 from tests.doubles.fault_server import FaultServer
 
 RESULTS = {"200", "409", "502", "503", "504"}
-OTHER_RESULTS = {"check": {"200", "503"}, "cancel": {"200", "409", "503"}}
+OTHER_RESULTS = {"check": {"200", "503"}, "cancel": {"200", "409", "503"}, "reconcile": {"200", "409", "503"}}
 
 
 @pytest.fixture
@@ -50,6 +50,7 @@ class TestTheDocument:
             "GET /api/runs",
             "GET /api/runs/{run}",
             "POST /api/runs/{run}/cancel",
+            "POST /api/runs/{run}/reconcile",
             "GET /api/health/live",
             "GET /api/health/ready",
         }

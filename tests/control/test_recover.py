@@ -1,6 +1,7 @@
 """What a dead process left behind, settled at the next start: faults.md's crash table."""
 
 from datetime import datetime, timedelta
+from typing import Any
 
 import pytest
 from django.utils import timezone
@@ -10,6 +11,7 @@ from devices.control.records import RunRecord
 from devices.models import PLC, Effect, Retry, Run, State
 from tests.control.rows import call, runs
 from tests.doubles.fault_server import FaultServer
+from tests.live.conftest import Page
 
 AT = timezone.now() - timedelta(minutes=5)
 
@@ -90,6 +92,22 @@ class TestTheStart:
     ) -> None:
         assert gateway.is_ready
         assert all(State(run.state).is_final for run in await runs())
+
+
+class TestAPageThatStayedOpen:
+    @pytest.mark.parametrize(("last", "state"), [("T1", "failed"), ("T2", "failed"), ("T3", "unknown")])
+    async def test_is_told_of_what_was_settled(self, press: PLC, settings: Any, last: str, state: str) -> None:
+        """It hangs at another process, which nobody killed: the news of the dead one is sent again."""
+        settings.LIVE_PUBLIC = True
+        before = await left(press, **LEFT[last])
+        gateway = Gateway()
+        async with Page() as page:
+            (shown,) = (await page.snapshot())["runs"]
+            assert (shown["id"], shown["state"], shown["version"]) == (before.pk, before.state, before.version)
+            await gateway.start()
+            (shown,) = (await page.snapshot())["runs"]
+            await gateway.drain(1)
+        assert (shown["id"], shown["state"], shown["version"]) == (before.pk, state, before.version + 1)
 
 
 @pytest.fixture

@@ -1,0 +1,130 @@
+"""Runs of which nobody knows what the machine did, as the database has them, and why one of them cannot be proven."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from django.db.models import F, Q, QuerySet
+
+from devices.control.definitions import command_of
+from devices.control.errors import NotProvable, RunSettled, UnknownRun
+from devices.control.outcomes import MOVES
+from devices.control.records import RunRecord
+from devices.modbus.types import Value
+from devices.models import Definition, Run, State
+from devices.plc import proofs
+from devices.plc.sequence import SEQUENCE, sequence_limit, wrapped
+from devices.plc.specs import CommandSpec, Phase
+
+LOOK_BACK = 10_000  # runs that a start looks through; older ones are reconciled on request
+NEIGHBOURS = 1000  # as many as may wait for one PLC: so far may numbers and turns differ in their order
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Doubt:
+    """A run, and the command as it stood when the run was made."""
+
+    record: RunRecord
+    plc_id: int
+    command: CommandSpec | None
+    """None: it is not recorded, or cannot be read any more."""
+    values: Mapping[str, Value]
+    """The run's parameters, and its number at its PLC where it has one."""
+
+    @property
+    def is_settled(self) -> bool:
+        """It has not ended yet, or it is known how: no read and no verdict moves it."""
+        return not self.record.state.is_final or self.record.state not in MOVES
+
+
+def find(run_id: int) -> Doubt:
+    """The run of a number; UnknownRun if there is none."""
+    row = Run.objects.select_related("definition").filter(pk=run_id).first()
+    if row is None:
+        raise UnknownRun(f"no run {run_id} is recorded")
+    return _doubt(row)
+
+
+def left_unknown() -> dict[int, list[int]]:
+    """By PLC, newest first: the unknown runs that may be proven by a read."""
+    newest = Run.objects.order_by("-id").values_list("id", flat=True).first() or 0
+    rows = Run.objects.filter(id__gt=newest - LOOK_BACK, state=State.UNKNOWN, definition__isnull=False)
+    found: dict[int, list[int]] = {}
+    for doubt in map(_doubt, rows.select_related("definition").order_by("-id")):
+        if doubt.command and doubt.command.of(Phase.PROOF):
+            found.setdefault(doubt.plc_id, []).append(doubt.record.id)
+    return found
+
+
+def require_in_doubt(doubt: Doubt) -> None:
+    """RunSettled if there is nothing to find out."""
+    if doubt.is_settled:
+        run = doubt.record
+        raise RunSettled(f"run {run.id} is {run.state}: there is nothing to find out about it", run=run)
+
+
+def require_provable(doubt: Doubt) -> CommandSpec:
+    """The command whose proofs may be read; NotProvable says why no read could tell."""
+    command = doubt.command
+    reason = "the command as it stood then is not recorded" if command is None else _why_not(doubt, command)
+    if command is None or reason:
+        raise NotProvable(f"no read can prove run {doubt.record.id}: {reason}; look at the machine", run=doubt.record)
+    return command
+
+
+def _why_not(doubt: Doubt, command: CommandSpec) -> str:
+    """Empty where nothing speaks against it."""
+    steps = command.of(Phase.PROOF)
+    missing = next((step.parameter for step in steps if step.parameter and step.parameter not in doubt.values), None)
+    own = proofs.written_by_itself(command)
+    if not steps:
+        return "the command names no proof"
+    if missing:
+        return f"a proof needs {{{missing}}}, which this run does not have"
+    if own:
+        return f"the proof looks at {own}, which the command itself writes"
+    if proofs.may_have_held(doubt.record.trace):
+        return "it held already before the start, or was not looked at then"
+    later = _triggered_since(doubt)
+    if not proofs.shows_number(command):
+        return "a later run told the machine too, and what stands there now may be its doing" if later.exists() else ""
+    return "a later run was given the same number" if _has_number(later, doubt.values[SEQUENCE]) else ""
+
+
+def _triggered_since(doubt: Doubt) -> QuerySet[Run]:
+    """The other runs of the PLC that told the machine, or were about to, after this one."""
+    run, ours = doubt.record, Run.objects.filter(plc=doubt.plc_id)
+    # One that was asked for before may have had its turn after.
+    before = ours.filter(id__lt=run.id).order_by("-id").values_list("id", flat=True)
+    first = min(before[:NEIGHBOURS], default=run.id)
+    at = run.triggered_at or run.accepted_at
+    since = ours.filter(id__gte=first, triggered_at__isnull=False).exclude(id=run.id)
+    return since.filter(Q(id__gt=run.id) | Q(triggered_at__gte=at))
+
+
+def _has_number(runs: QuerySet[Run], number: Any) -> bool:
+    """Whether one of them gave the machine this number: they are wrapped where the tags of a command end."""
+    for definition in Definition.objects.filter(pk__in=runs.values("definition")):
+        command = _command(definition)
+        limit = None if command is None else sequence_limit(command)
+        if command is None:
+            return True
+        if limit and number <= limit:
+            same = runs.filter(definition=definition).annotate(rest=F("sequence") % limit)
+            if same.filter(rest=number % limit).exists():
+                return True
+    return False
+
+
+def _doubt(row: Run) -> Doubt:
+    command = _command(row.definition)
+    limit = None if command is None else sequence_limit(command)
+    number = {SEQUENCE: wrapped(row.sequence, limit)} if row.sequence is not None and limit else {}
+    return Doubt(record=RunRecord.from_row(row), plc_id=row.plc_id, command=command, values=row.parameters | number)
+
+
+def _command(definition: Definition | None) -> CommandSpec | None:
+    try:
+        return command_of(definition.content) if definition else None
+    except (LookupError, TypeError, ValueError):
+        return None

@@ -1,0 +1,171 @@
+"""What became of a run that nobody knows the end of: by a read of its proofs, or by a person. Writes to no machine."""
+
+import asyncio
+import contextvars
+import logging
+from collections.abc import Sequence
+from itertools import count
+
+from channels.db import database_sync_to_async
+from django.utils import timezone
+
+from devices.control import doubts, outcomes
+from devices.control.doubts import Doubt, require_in_doubt, require_provable
+from devices.control.errors import (
+    IllegalMove,
+    NotProvable,
+    NotProven,
+    NotRead,
+    PersonNeeded,
+    PLCDisabled,
+    RecordUnavailable,
+)
+from devices.control.journal import Journal
+from devices.control.outcomes import Outcome
+from devices.control.reading import told_as_not_read
+from devices.control.records import Caller, RunRecord
+from devices.control.registry import Registry
+from devices.control.verdicts import Verdict
+from devices.plc import proofs
+from devices.plc.health import PROBE_FIRST_S, probe_delay_s
+from devices.plc.pool import Pool, Turn
+from devices.plc.specs import PLCSpec
+
+logger = logging.getLogger(__name__)
+
+LOOK_LIMIT_S = 10.0  # for one look at a run's proofs, connecting included
+AGAIN_LONGEST_S = 300.0  # between two tries to reach a PLC that was away at the start
+GATEWAY = "gateway"
+"""Who settled a run, where nobody asked for it."""
+
+
+class Reconciler:
+    """Moves runs from `unknown` and `timed_out` to what can be shown to be true; the record keeps both."""
+
+    def __init__(
+        self, *, registry: Registry, pool: Pool, journal: Journal, again_first_s: float = PROBE_FIRST_S
+    ) -> None:
+        self._registry = registry
+        self._pool = pool
+        self._journal = journal
+        self._again_first_s = again_first_s
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def start(self) -> None:
+        """Begin to read what an earlier process left unknown, each PLC by itself; does not wait for the PLCs.
+
+        When this returns, each of these tasks will stand in its PLC's queue before any command that comes later.
+        """
+        left = await database_sync_to_async(doubts.left_unknown)()
+        for plc in (await self._registry.plcs()).values():
+            if plc.is_enabled and plc.id in left:
+                work = self._settle_all(plc, left[plc.id])
+                task = asyncio.create_task(work, context=contextvars.Context())
+                self._tasks.add(task)
+                task.add_done_callback(self._tasks.discard)
+
+    async def stop(self) -> None:
+        """End what still reads or waits for a PLC."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def read(self, run_id: int, *, by: str) -> RunRecord:
+        """Look at the machine in its turn, and settle the run if all its proofs hold.
+
+        Raises NotProven where they do not all hold, NotProvable where none could tell, NotRead where the PLC did not
+        answer, RunSettled, UnknownRun: in each of these the run stays as it was.
+        """
+        doubt = await self._find(run_id)
+        require_in_doubt(doubt)
+        await database_sync_to_async(require_provable)(doubt)
+        plc = await self._plc_of(doubt)
+        with told_as_not_read(LOOK_LIMIT_S):
+            async with self._pool.turn(plc) as turn:
+                return await self._read_in(turn, run_id, by)
+
+    async def judge(self, run_id: int, verdict: Verdict, caller: Caller) -> RunRecord:
+        """Settle the run as a person says; PersonNeeded for a machine's key, RunSettled for a run not in doubt."""
+        if not caller.is_person:
+            raise PersonNeeded("only a person who is logged in can say what the machine did; a key may have it read")
+        doubt = await self._find(run_id)
+        require_in_doubt(doubt)
+        outcome = outcomes.judged(verdict.state, verdict.effect, by=caller.name, reason=verdict.reason)
+        try:
+            return await self._settle(doubt.record, outcome, by=caller.name)
+        except IllegalMove:
+            require_in_doubt(await self._find(run_id))  # somebody was faster
+            raise
+
+    async def _settle_all(self, plc: PLCSpec | None, run_ids: Sequence[int]) -> None:
+        """Go through a PLC's unknown runs, once it can be reached."""
+        for tries in count():
+            # The first thing is to join the queue: a command that is called from now on waits behind.
+            if plc is None or await self._were_read(plc, run_ids):
+                return
+            await asyncio.sleep(probe_delay_s(tries, first_s=self._again_first_s, longest_s=AGAIN_LONGEST_S))
+            plc = await self._registered(plc.id)  # it may have been changed meanwhile
+
+    async def _were_read(self, plc: PLCSpec, run_ids: Sequence[int]) -> bool:
+        try:
+            with told_as_not_read(LOOK_LIMIT_S):
+                async with self._pool.turn(plc) as turn:
+                    await self._read_each_in(turn, run_ids)
+        except (NotRead, RecordUnavailable) as error:
+            logger.warning("what %s did is still unknown: %s", plc.name, error)
+            return False
+        except Exception:
+            logger.exception("the unknown runs of %s were not reconciled", plc.name)
+        return True
+
+    async def _read_each_in(self, turn: Turn, run_ids: Sequence[int]) -> None:
+        for run_id in run_ids:
+            try:
+                await self._read_in(turn, run_id, GATEWAY)
+            except (NotProvable, NotProven) as error:
+                logger.info("run %d stays as it is: %s", run_id, error)
+
+    async def _read_in(self, turn: Turn, run_id: int, by: str) -> RunRecord:
+        """Within the PLC's turn, so that no other run tells the machine anything meanwhile."""
+        doubt = await self._find(run_id)
+        if doubt.is_settled:
+            return doubt.record  # somebody was faster
+        command = await database_sync_to_async(require_provable)(doubt)
+        async with asyncio.timeout(LOOK_LIMIT_S), turn.session() as session:
+            clauses = await proofs.look(session, command, doubt.values)
+        if not all(clause.is_met for clause in clauses):
+            raise NotProven(run=doubt.record, clauses=clauses)
+        try:
+            return await self._settle(doubt.record, outcomes.proven(clause.detail for clause in clauses), by=by)
+        except IllegalMove:
+            return (await self._find(run_id)).record
+
+    async def _settle(self, run: RunRecord, outcome: Outcome, *, by: str) -> RunRecord:
+        now = timezone.now()
+        earlier = outcomes.earlier(run, at=now, by=by)
+        settled = await self._journal.change(
+            run,
+            state=outcome.state,
+            effect=outcome.effect,
+            retry=outcome.retry or "",
+            detail=outcome.detail,
+            finished_at=now,
+            history=[*run.history, earlier],
+        )
+        logger.info("run %d was %s and is %s, by %s", run.id, run.state, settled.state, by)
+        return settled
+
+    async def _find(self, run_id: int) -> Doubt:
+        doubt: Doubt = await database_sync_to_async(doubts.find)(run_id)
+        return doubt
+
+    async def _plc_of(self, doubt: Doubt) -> PLCSpec:
+        """The run's PLC as it is registered now."""
+        plc = await self._registered(doubt.plc_id)
+        if plc is None:
+            raise PLCDisabled(f"{doubt.record.plc} is disabled or cannot be used; a controls engineer can mend that")
+        return plc
+
+    async def _registered(self, plc_id: int) -> PLCSpec | None:
+        plcs = await self._registry.plcs()
+        return next((plc for plc in plcs.values() if plc.id == plc_id and plc.is_enabled), None)

@@ -1,0 +1,58 @@
+"""Whether a machine did what a command asked, where contact was lost: the command's `proof` conditions. Only reads.
+
+A proof is never a false answer: what held already before the start, what the command itself writes, or what a later
+run may have brought about, proves nothing.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from devices.modbus.types import Value
+from devices.plc import interlocks, watch
+from devices.plc.interlocks import Clause
+from devices.plc.sequence import SEQUENCE
+from devices.plc.session import Session
+from devices.plc.specs import CommandSpec, Operator, Phase
+from devices.plc.trace import Trace
+from devices.plc.watch import Look
+
+
+async def look(session: Session, command: CommandSpec, values: Mapping[str, Value]) -> tuple[Clause, ...]:
+    """Read each proof now; one that the PLC refuses to be read is not met, and says so."""
+    return tuple(_clause(found) for found in await watch.look(session, command.of(Phase.PROOF), values))
+
+
+def _clause(found: Look) -> Clause:
+    if found.read is None:
+        detail = f"{found.step.tag.name} was not read ({found.refusal})"
+        return Clause(step=found.step, read=None, is_met=False, detail=detail)
+    return interlocks.of_condition(found)
+
+
+async def note(session: Session, command: CommandSpec, values: Mapping[str, Value], trace: Trace) -> None:
+    """Before the trigger, and after all else that is written: leave in the trace what the proofs say already."""
+    for clause in await look(session, command, values):
+        if clause.read is None:
+            trace.note(clause.step, error=clause.detail)
+        else:
+            trace.note(clause.step, read=clause.read, is_met=clause.is_met)
+
+
+def may_have_held(trace: Iterable[Mapping[str, Any]]) -> bool:
+    """Whether all proofs may have held before the trigger: unless one was read then that did not."""
+    return not any(entry.get("phase") == Phase.PROOF and entry.get("is_met") is False for entry in trace)
+
+
+def shows_number(command: CommandSpec) -> bool:
+    """Whether the machine shows the number of the run that it carried out."""
+    named = {parameter.name for parameter in command.parameters}
+    return SEQUENCE not in named and any(
+        step.parameter == SEQUENCE and step.operator is Operator.EQUAL for step in command.of(Phase.PROOF)
+    )
+
+
+def written_by_itself(command: CommandSpec) -> str | None:
+    """The tag of a proof whose place in the PLC the command itself writes: it would show our own doing."""
+    written = [step.tag for step in command.steps if step.operator is Operator.SET]
+    looked_at = [step.tag for step in command.of(Phase.PROOF)]
+    return next((tag.name for tag in looked_at if any(tag.overlaps(other) for other in written)), None)

@@ -1,0 +1,170 @@
+"""What an earlier process left unknown is read at the start, before any command, and holds up nobody else."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+from channels.db import database_sync_to_async
+
+from devices.control.gateway import Gateway
+from devices.control.records import RunRecord
+from devices.models import PLC, State
+from devices.plc.specs import CommandSpec
+from tests.control.databases import eventually
+from tests.control.doubtful import IS_ACTIVE, IS_OURS, PLACES, command, is_as_before, left, row
+from tests.control.rows import call, make_plc
+from tests.control.test_announce import Listener
+from tests.doubles.fault_server import FaultServer
+from tests.doubles.leaks import settle
+
+ACTIVE_BIT, ECHO_REGISTER = 8, 20
+
+
+@pytest.fixture
+def active(machine: FaultServer) -> FaultServer:
+    machine.names.update(PLACES)
+    machine.discrete_inputs[ACTIVE_BIT] = 1
+    return machine
+
+
+@pytest.fixture
+async def starting(press: PLC) -> AsyncIterator[Gateway]:
+    """A gateway that the test starts."""
+    gateway = Gateway()
+    gateway.reconciler._again_first_s = 0.05
+    yield gateway
+    await gateway.drain(1)
+
+
+async def state_of(run_id: int) -> str:
+    return (await row(run_id)).state
+
+
+async def has_ended(gateway: Gateway) -> None:
+    await eventually(lambda: not gateway.reconciler._tasks)
+
+
+class TestAStart:
+    async def test_proves_what_was_left_unknown(self, active: FaultServer, press: PLC, starting: Gateway) -> None:
+        before = await left(press, command(IS_ACTIVE))
+        async with Listener() as page:
+            await starting.start()
+            await has_ended(starting)
+            await eventually(lambda: page.runs)
+        run = await row(before.pk)
+        assert (run.state, run.effect) == (State.SUCCEEDED, "applied")
+        assert (run.history[0]["state"], run.history[0]["by"]) == ("unknown", "gateway")
+        assert (page.runs[-1]["id"], page.runs[-1]["state"]) == (before.pk, "succeeded")
+        assert active.writes == []
+
+    async def test_proves_what_it_has_just_settled_itself(
+        self, active: FaultServer, press: PLC, starting: Gateway
+    ) -> None:
+        """The process died after T3."""
+        before = await left(press, command(IS_ACTIVE), state=State.RUNNING, finished_at=None, effect="", retry="")
+        await starting.start()
+        await has_ended(starting)
+        run = await row(before.pk)
+        assert run.state == State.SUCCEEDED
+        assert "The gateway restarted" in run.history[0]["detail"]
+        assert active.writes == []
+
+    @pytest.mark.parametrize("spec", [None, command()])
+    async def test_leaves_a_plc_alone_where_nothing_can_be_proven(
+        self, active: FaultServer, press: PLC, starting: Gateway, spec: CommandSpec | None
+    ) -> None:
+        before = RunRecord.from_row(await left(press, spec))
+        await starting.start()
+        await has_ended(starting)
+        assert await is_as_before(before)
+        assert active.connects == 0
+
+    async def test_leaves_what_timed_out_to_those_who_ask(
+        self, active: FaultServer, press: PLC, starting: Gateway
+    ) -> None:
+        before = await left(press, command(IS_ACTIVE), state=State.TIMED_OUT)
+        await starting.start()
+        await has_ended(starting)
+        assert await state_of(before.pk) == State.TIMED_OUT
+
+    async def test_proves_only_the_newest_by_what_stands_there_and_each_by_its_number(
+        self, active: FaultServer, press: PLC, starting: Gateway
+    ) -> None:
+        active.input_registers[ECHO_REGISTER] = 8
+        specs = [(command(IS_ACTIVE), None), (command(IS_OURS), 7), (command(IS_OURS), 8), (command(IS_ACTIVE), None)]
+        runs = [await left(press, spec, sequence=number) for spec, number in specs]
+        await starting.start()
+        await has_ended(starting)
+        assert [await state_of(run.pk) for run in runs] == ["unknown", "unknown", "succeeded", "succeeded"]
+
+    async def test_reads_before_the_first_command_is_carried_out(
+        self, active: FaultServer, press: PLC, starting: Gateway
+    ) -> None:
+        """A command that overtook the read would leave nothing to prove: what stands there could be its own."""
+        before = await left(press, command(IS_ACTIVE))
+        active.answer_delay_s = 0.02
+        await starting.start()
+        assert starting.is_ready
+        record = await call()
+        assert (record.state, await state_of(before.pk)) == (State.SUCCEEDED, State.SUCCEEDED)
+        read, wrote = active.requests[0], active.writes[0]
+        assert read.covers(*PLACES["active"])
+        assert active.requests.index(wrote) > 0
+
+    async def test_is_ready_without_waiting_for_a_plc_that_does_not_answer(
+        self, active: FaultServer, press: PLC, starting: Gateway
+    ) -> None:
+        dead = await database_sync_to_async(make_plc)(press.profile, "press-2")
+        lost, ours = await left(dead, command(IS_ACTIVE)), await left(press, command(IS_ACTIVE))
+        active.drop_connects()
+        await starting.start()
+        assert starting.is_ready
+        assert active.requests == []
+        active.behave()
+        await eventually(lambda: active.requests)
+        await eventually(lambda: len(starting.reconciler._tasks) == 1)
+        assert (await state_of(ours.pk), await state_of(lost.pk)) == (State.SUCCEEDED, State.UNKNOWN)
+
+    async def test_tries_again_until_the_plc_is_back(self, active: FaultServer, press: PLC, starting: Gateway) -> None:
+        before = await left(press, command(IS_ACTIVE))
+        await active.refuse_connects()
+        await starting.start()
+        await eventually(lambda: starting.pool.health(press.pk).failures)
+        assert await state_of(before.pk) == State.UNKNOWN
+        active.behave()
+        await has_ended(starting)
+        assert await state_of(before.pk) == State.SUCCEEDED
+
+    async def test_does_not_look_for_a_plc_that_was_disabled_meanwhile(
+        self, active: FaultServer, press: PLC, starting: Gateway
+    ) -> None:
+        before = RunRecord.from_row(await left(press, command(IS_ACTIVE)))
+        await active.refuse_connects()
+        await starting.start()
+        await eventually(lambda: starting.pool.health(press.pk).failures)
+        press.is_enabled = False
+        await press.asave()
+        await has_ended(starting)
+        assert await is_as_before(before)
+
+
+class TestADrain:
+    async def test_ends_what_still_reads(self, active: FaultServer, press: PLC, starting: Gateway) -> None:
+        before = RunRecord.from_row(await left(press, command(IS_ACTIVE)))
+        active.answer_delay_s, press.response_timeout_s = 0.5, 5
+        await press.asave()
+        await starting.start()
+        await eventually(lambda: active.requests)
+        await asyncio.wait_for(starting.drain(1), 5)
+        assert not starting.reconciler._tasks
+        assert await settle(lambda: active.open_connections == 0)
+        assert await is_as_before(before)
+
+    async def test_ends_what_waits_for_a_plc(self, active: FaultServer, press: PLC, starting: Gateway) -> None:
+        await left(press, command(IS_ACTIVE))
+        await active.refuse_connects()
+        starting.reconciler._again_first_s = 60
+        await starting.start()
+        await eventually(lambda: starting.pool.health(press.pk).failures)
+        await asyncio.wait_for(starting.drain(1), 5)
+        assert not starting.reconciler._tasks
