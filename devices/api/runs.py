@@ -3,12 +3,23 @@
 from typing import Annotated, Any
 
 from django.db.models import QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from ninja import Path, Query, Router
 
+from devices.api import group
 from devices.api.auth import caller_of
-from devices.api.calling import Wait
-from devices.api.schemas import CANCELLING, LARGEST_ID, RunFilter, RunListOut, RunOut, RunWithTraceOut, answers
+from devices.api.calling import Calling, Wait
+from devices.api.schemas import (
+    CANCELLING,
+    GROUPING,
+    LARGEST_ID,
+    GroupOut,
+    RunFilter,
+    RunListOut,
+    RunOut,
+    RunWithTraceOut,
+    answers,
+)
 from devices.control.cancel import cancel
 from devices.control.gateway import current
 from devices.control.records import RunRecord
@@ -30,6 +41,23 @@ async def list_runs(request: HttpRequest, wanted: Query[RunFilter]) -> dict[str,
         "runs": [RunRecord.from_row(run).as_json() for run in runs],
         "next": runs[-1].pk if len(rows) > len(runs) else None,
     }
+
+
+@router.post(
+    "",
+    response={207: GroupOut} | answers(GroupOut, GROUPING),
+    operation_id="run_group",
+    summary="Run commands on many PLCs",
+    openapi_extra=group.DOCUMENTED,
+)
+async def run_group(request: HttpRequest, wait: Wait = None) -> HttpResponse:
+    """Start a whole line at once: each command is a run of its own, and all are answered together, in the order asked.
+
+    They run side by side across PLCs, and in the order asked within one. What is wrong with one of them, or goes wrong
+    with it, is told in its place and leaves the others alone. `Idempotency-Key` names the whole group: sent again,
+    nothing is started twice. `wait` bounds the waiting for all; what is still open then has the status 202.
+    """
+    return await group.answer(request, Calling.of(request, wait), caller_of(request))
 
 
 @router.get("/{run}", response=answers(RunWithTraceOut), operation_id="get_run", summary="Look at a run")
