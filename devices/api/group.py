@@ -81,7 +81,7 @@ def _item(item: Any, called: str) -> Mapping[str, Any] | InvalidParameters:
 def _faults(fields: Mapping[str, Any]) -> list[tuple[str, str]]:
     faults = [(name, "is not a field of a command in a group") for name in fields if name not in FIELDS]
     faults += [
-        (name, f"must be text of 1 to {LONGEST_NAME} characters")
+        (name, f"must be text of 1 to {LONGEST_NAME} printable characters")
         for name in ("plc", "command")
         if not _names(fields, name)
     ]
@@ -94,7 +94,7 @@ def _faults(fields: Mapping[str, Any]) -> list[tuple[str, str]]:
 
 def _names(fields: Mapping[str, Any], name: str) -> bool:
     value = fields.get(name)
-    return isinstance(value, str) and 0 < len(value) <= LONGEST_NAME
+    return isinstance(value, str) and 0 < len(value) <= LONGEST_NAME and value.isprintable()
 
 
 def _request(item: Mapping[str, Any], key: str | None, caller: Caller) -> Request:
