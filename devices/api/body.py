@@ -7,8 +7,8 @@ machine as something that the caller did not mean.
 import json
 import math
 import sys
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection
+from dataclasses import dataclass
 from typing import Any
 
 from django.http import HttpRequest
@@ -35,13 +35,24 @@ class JSONParser(Parser):
         return parse(request.body)
 
 
+class Pairs(list[tuple[str, Any]]):
+    """A JSON object as it was written: in its order, names that come twice included."""
+
+
 def parse(body: bytes) -> dict[str, Any]:
     """Read one flat object. Raises Malformed, or InvalidParameters that name the fields."""
-    reader = _Reader()
+    found = load(body)
+    if not isinstance(found, Pairs):
+        raise InvalidParameters((("body", 'must be an object, such as {"batch_size": 15}'),))
+    return flat(found, "body")
+
+
+def load(body: bytes) -> Any:
+    """JSON in UTF-8, with Pairs for objects and Wrong for numbers that cannot be taken. Raises Malformed."""
     try:
-        found = json.loads(
+        return json.loads(
             body.decode("utf-8"),
-            object_pairs_hook=reader.read_object,
+            object_pairs_hook=Pairs,
             parse_int=_read_int,
             parse_float=_read_float,
             parse_constant=lambda name: Wrong(f"must be a finite number, not {name}"),
@@ -52,10 +63,21 @@ def parse(body: bytes) -> dict[str, Any]:
         raise Malformed("the body is nested too deeply") from error
     except json.JSONDecodeError as error:
         raise Malformed(f"the body is not JSON: {error}") from error
-    if not isinstance(found, dict):
-        raise InvalidParameters((("body", 'must be an object, such as {"batch_size": 15}'),))
-    if reader.faults:
-        raise InvalidParameters(tuple(reader.faults.items()))
+
+
+def flat(pairs: Pairs, called: str, *, within: str = "", nested: Collection[str] = ()) -> dict[str, Any]:
+    """One object whose values are single ones, but those `nested`. InvalidParameters names each as `within` it."""
+    if len(pairs) > MOST_FIELDS:
+        raise InvalidParameters(((called, f"has more than {MOST_FIELDS} fields"),))
+    found: dict[str, Any] = {}
+    faults: dict[str, str] = {}
+    for name, value in pairs:
+        fault = "is given twice" if name in found else _fault(name, value, is_nested=name in nested)
+        if fault:
+            faults[within + ascii(name[:LONGEST_NAME])[1:-1]] = fault
+        found[name] = value
+    if faults:
+        raise InvalidParameters(tuple(faults.items()))
     return found
 
 
@@ -66,33 +88,13 @@ class Wrong:
     why: str
 
 
-@dataclass
-class _Reader:
-    """Collects what is wrong with the object read last; the outermost one is."""
-
-    faults: dict[str, str] = field(default_factory=dict)
-
-    def read_object(self, pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
-        self.faults = {}
-        if len(pairs) > MOST_FIELDS:
-            self.faults["body"] = f"has more than {MOST_FIELDS} fields"
-            return {}
-        found: dict[str, Any] = {}
-        for name, value in pairs:
-            fault = "is given twice" if name in found else _fault(name, value)
-            if fault:
-                self.faults[ascii(name[:LONGEST_NAME])[1:-1]] = fault
-            found[name] = value
-        return found
-
-
-def _fault(name: str, value: Any) -> str:
+def _fault(name: str, value: Any, *, is_nested: bool) -> str:
     """What is wrong with one field, empty if nothing."""
     if len(name) > LONGEST_NAME or not name.isprintable():
         return "is not a parameter's name"
     if isinstance(value, Wrong):
         return value.why
-    if isinstance(value, dict | list):
+    if isinstance(value, list) and not is_nested:
         return "must be a single value"
     return _text_fault(value) if isinstance(value, str) else ""
 

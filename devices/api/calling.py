@@ -18,6 +18,7 @@ from devices.models import State
 
 LOOK_AGAIN_S = 1  # what Retry-After says with a 202: a run that is still open ends soon
 JSON = "application/json; charset=utf-8"
+REPLAYED = "Idempotency-Replayed"
 WHOLE_SECONDS = re.compile(r"\d{1,4}", re.ASCII)
 
 WAIT_SAYS = "seconds to wait for the run's end; then 202 with `Location`, and the run goes on"
@@ -67,16 +68,21 @@ class Calling:
 
     def answer(self, reply: Reply) -> HttpResponse:
         """The run's outcome; 202 where it is still open."""
-        response = _of(reply.run)
-        if reply.is_replayed:
-            response["Idempotency-Replayed"] = "true"
-        return self.followed(response)
+        return self.followed(of_reply(reply))
 
     def followed(self, response: HttpResponse) -> HttpResponse:
         """The response, saying which preferences it follows."""
         if self.applied:
             response["Preference-Applied"] = self.applied
         return response
+
+
+def of_reply(reply: Reply) -> HttpResponse:
+    """What a single call is answered, but for its preferences."""
+    response = _of(reply.run)
+    if reply.is_replayed:
+        response[REPLAYED] = "true"
+    return response
 
 
 def _of(run: RunRecord) -> HttpResponse:

@@ -45,6 +45,11 @@ def on_invalid(request: HttpRequest, error: ValidationError) -> HttpResponse:
     return problems.of_refusal(InvalidParameters(faults), request)
 
 
+def on_malformed(request: HttpRequest, error: Malformed) -> HttpResponse:
+    """A body that an operation reads by itself is not JSON."""
+    return problems.of_status(400, request, str(error))
+
+
 def on_http_error(request: HttpRequest, error: HttpError) -> HttpResponse:
     """ninja's own: who are you, not permitted, a body that cannot be read."""
     cause = error.__cause__
@@ -59,9 +64,16 @@ HANDLERS: dict[type[Exception], Callable[[HttpRequest, Any], HttpResponse]] = {
     Exception: on_bug,
     Refused: on_refused,
     DatabaseError: on_database_error,
+    Malformed: on_malformed,
     ValidationError: on_invalid,
     HttpError: on_http_error,
 }
+
+
+def answer_to(request: HttpRequest, error: Exception) -> HttpResponse:
+    """What a caller is told of an error: the handler of its nearest class."""
+    handler = next(HANDLERS[cls] for cls in type(error).__mro__ if cls in HANDLERS)
+    return handler(request, error)
 
 
 def install(api: NinjaAPI) -> None:

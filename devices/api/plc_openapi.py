@@ -14,7 +14,7 @@ from ninja import Router
 from pydantic.json_schema import models_json_schema
 
 from devices.api import problems, value_schemas
-from devices.api.calling import HEADER_PARAMETERS, WAIT_SAYS
+from devices.api.calling import HEADER_PARAMETERS, REPLAYED, WAIT_SAYS
 from devices.api.commands import PLCRef
 from devices.api.problems import MEDIA_TYPE, Problem
 from devices.api.schemas import COMMANDING, ProblemOut, RunOut, answers
@@ -216,7 +216,7 @@ def _header(description: str, kind: str, **more: str) -> Part:
     return {"description": description, "schema": {"type": kind, **more}}
 
 
-REPLAYED, APPLIED = "Idempotency-Replayed", "Preference-Applied"
+APPLIED = "Preference-Applied"
 ANSWER_HEADERS: Part = {
     REPLAYED: _header("`true`: an earlier request under this key started the run, this one started nothing", "string"),
     APPLIED: _header("which of the preferences is followed", "string"),

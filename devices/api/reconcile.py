@@ -7,7 +7,7 @@ from ninja import Body, Router
 
 from devices.api.auth import caller_of
 from devices.api.runs import RunNumber, whole
-from devices.api.schemas import RECONCILING, ReconcileIn, RunWithTraceOut, answers
+from devices.api.schemas import SETTLING, ReconcileIn, RunWithTraceOut, answers
 from devices.control.gateway import current
 from devices.control.verdicts import verdict_of
 
@@ -16,7 +16,7 @@ router = Router(tags=["Runs"])
 
 @router.post(
     "/{run}/reconcile",
-    response=answers(RunWithTraceOut, RECONCILING),
+    response=answers(RunWithTraceOut, SETTLING),
     operation_id="reconcile_run",
     summary="Find out what became of a run",
 )

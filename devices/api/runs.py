@@ -3,12 +3,23 @@
 from typing import Annotated, Any
 
 from django.db.models import QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from ninja import Path, Query, Router
 
+from devices.api import group
 from devices.api.auth import caller_of
-from devices.api.calling import Wait
-from devices.api.schemas import CANCELLING, LARGEST_ID, RunFilter, RunListOut, RunOut, RunWithTraceOut, answers
+from devices.api.calling import Calling, Wait
+from devices.api.schemas import (
+    GROUPING,
+    LARGEST_ID,
+    SETTLING,
+    GroupOut,
+    RunFilter,
+    RunListOut,
+    RunOut,
+    RunWithTraceOut,
+    answers,
+)
 from devices.control.cancel import cancel
 from devices.control.gateway import current
 from devices.control.records import LONG, RunRecord
@@ -32,6 +43,23 @@ async def list_runs(request: HttpRequest, wanted: Query[RunFilter]) -> dict[str,
     }
 
 
+@router.post(
+    "",
+    response={207: GroupOut} | answers(GroupOut, GROUPING),
+    operation_id="run_group",
+    summary="Run commands on many PLCs",
+    openapi_extra=group.DOCUMENTED,
+)
+async def run_group(request: HttpRequest, wait: Wait = None) -> HttpResponse:
+    """Start a whole line at once: each command is a run of its own, and all are answered together, in the order asked.
+
+    They run side by side across PLCs, and in the order asked within one. What is wrong with one of them, or goes wrong
+    with it, is told in its place and leaves the others alone. `Idempotency-Key` names the whole group: sent again,
+    nothing is started twice. `wait` bounds the waiting for all; what is still open then has the status 202.
+    """
+    return await group.answer(request, Calling.of(request, wait), caller_of(request))
+
+
 @router.get("/{run}", response=answers(RunWithTraceOut), operation_id="get_run", summary="Look at a run")
 async def get_run(request: HttpRequest, run: RunNumber, wait: Wait = None) -> dict[str, Any]:  # noqa: ARG001
     """One run with its trace: all that was read and written, in order; what went over the wire; what it ran with.
@@ -50,7 +78,7 @@ async def whole(run: int) -> dict[str, Any]:
 
 
 @router.post(
-    "/{run}/cancel", response=answers(RunOut, CANCELLING), operation_id="cancel_run", summary="Cancel a queued run"
+    "/{run}/cancel", response=answers(RunOut, SETTLING), operation_id="cancel_run", summary="Cancel a queued run"
 )
 async def cancel_run(request: HttpRequest, run: RunNumber) -> dict[str, Any]:
     """Withdraw a run that still waits for its turn: the machine is not told, and who waits for it gets 409.

@@ -209,9 +209,25 @@ class ProblemOut(Schema):
     clauses: list[ClauseOut] | None = Field(None, description="each proof that was looked at, with `not-proven`")
 
 
+class ResultOut(Schema):
+    """What became of one command of a group."""
+
+    status: int = Field(description="as a single call would have been answered")
+    run: RunOut | None = Field(None, description="with 200 and 202")
+    problem: ProblemOut | None = Field(None, description="with any other status")
+    retry_after_s: int | None = Field(None, description="what Retry-After would have said")
+    is_replayed: bool | None = Field(None, description="true: an earlier request under this key started it")
+
+
+class GroupOut(Schema):
+    """A result for each command, in the order asked."""
+
+    results: list[ResultOut]
+
+
 CHECKING = (400, 401, 403, 404, 413, 415, 422, 500, 503)
-CANCELLING = (400, 401, 403, 404, 409, 413, 415, 422, 500, 503)
-RECONCILING = (400, 401, 403, 404, 409, 413, 415, 422, 500, 503)
+SETTLING = (400, 401, 403, 404, 409, 413, 415, 422, 500, 503)
+GROUPING = (400, 401, 403, 413, 415, 422, 500, 503)
 READING = (401, 404, 422, 500, 503)
 COMMANDING = (400, 401, 403, 404, 409, 413, 415, 422, 500, 502, 503, 504)
 

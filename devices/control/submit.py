@@ -19,7 +19,7 @@ from devices.control.underway import Underway
 from devices.control.waiting import until_final
 from devices.plc.specs import CommandSpec, PLCSpec
 
-__all__ = ["Caller", "Request", "begin", "submit"]
+__all__ = ["Caller", "Pending", "Reply", "Request", "begin", "require_key", "submit"]
 
 logger = logging.getLogger(__name__)
 
@@ -134,8 +134,14 @@ def _require_key(request: Request) -> None:
     if request.key is None:
         if request.caller.needs_key:
             raise KeyRequired(f"{request.caller.name} must send an Idempotency-Key with each command")
-    elif not (0 < len(request.key) <= LONGEST_KEY and all("!" <= character <= "~" for character in request.key)):
-        raise InvalidKey(f"an Idempotency-Key has 1 to {LONGEST_KEY} visible ASCII characters and no space")
+    else:
+        require_key(request.key)
+
+
+def require_key(key: str, *, longest: int = LONGEST_KEY) -> None:
+    """InvalidKey where it is none."""
+    if not (0 < len(key) <= longest and all("!" <= character <= "~" for character in key)):
+        raise InvalidKey(f"the Idempotency-Key must have 1 to {longest} visible ASCII characters and no space")
 
 
 async def _known(request: Request, key: str) -> Pending | None:

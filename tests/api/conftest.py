@@ -22,7 +22,12 @@ BATCH_NUMBER = 10  # input register, its low word
 
 @pytest.fixture
 def machine(plc: FaultServer) -> FaultServer:
-    """The double plays the batch machine: it acknowledges a start and counts the batch."""
+    """The double plays the batch machine."""
+    return as_batch_machine(plc)
+
+
+def as_batch_machine(plc: FaultServer) -> FaultServer:
+    """It acknowledges a start and counts the batch."""
 
     def count(value: int) -> None:
         plc.input_registers[BATCH_NUMBER] += value

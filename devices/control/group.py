@@ -1,0 +1,58 @@
+"""Many commands at once, for a line of machines: each its own run, answered together."""
+
+import asyncio
+import contextvars
+from collections.abc import Sequence
+
+from devices.control.errors import KeyRequired
+from devices.control.records import Caller
+from devices.control.submit import LONGEST_KEY, Pending, Reply, Request, begin, require_key
+
+MOST = 200  # commands of one group
+LONGEST_GROUP_KEY = LONGEST_KEY - len(f".{MOST - 1}")
+
+
+def key_of(group_key: str | None, position: int) -> str | None:
+    """The key of one command, made of the group's; InvalidKey where that is none."""
+    if group_key is None:
+        return None
+    require_key(group_key, longest=LONGEST_GROUP_KEY)
+    return f"{group_key}.{position}"
+
+
+async def run_all(
+    requests: Sequence[Request | Exception], caller: Caller, limit_s: float | None
+) -> list[Reply | Exception]:
+    """Start all, wait for all, and tell in each one's place its run or what kept it from being one.
+
+    They start in the order given, which is their order in the queue of a PLC; across PLCs they run side by side.
+    What could not even be read stands in the list as the error that it is. A caller that goes away cuts nothing, not
+    even the rest of the starting. KeyRequired where the caller needs keys and one has none: nothing is started then.
+    """
+    if caller.needs_key and any(isinstance(request, Request) and request.key is None for request in requests):
+        raise KeyRequired(f"{caller.name} must send an Idempotency-Key with each command, or one for the whole group")
+    # A fresh context: the request's own would drag its database thread and its cancellation along.
+    starting = asyncio.create_task(_begin_all(requests), context=contextvars.Context())
+    return await asyncio.gather(*(_reply(pending, limit_s) for pending in await asyncio.shield(starting)))
+
+
+async def _begin_all(requests: Sequence[Request | Exception]) -> list[Pending | Exception]:
+    return [await _begin(request) for request in requests]
+
+
+async def _begin(request: Request | Exception) -> Pending | Exception:
+    if isinstance(request, Exception):
+        return request
+    try:
+        return await begin(request)
+    except Exception as error:  # it is told in its place; the others are left alone
+        return error
+
+
+async def _reply(pending: Pending | Exception, limit_s: float | None) -> Reply | Exception:
+    if isinstance(pending, Exception):
+        return pending
+    try:
+        return await pending.reply(limit_s)
+    except Exception as error:
+        return error
