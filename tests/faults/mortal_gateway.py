@@ -23,6 +23,13 @@ class MortalGateway:
         self._environment = {**environment, "CRASH_FILE": str(self._crash_file)}
         self._life: contextlib.AbstractContextManager[RunningServer] | None = None
         self.server: RunningServer
+        self.is_ending = False
+        """It was told to die or to end: a caller may go unanswered."""
+
+    @property
+    def is_dead(self) -> bool:
+        """It has ended, in whatever way."""
+        return self.server.process.poll() is not None
 
     @property
     def url(self) -> str:
@@ -33,6 +40,7 @@ class MortalGateway:
         """Recover and be ready."""
         self._crash_file.unlink(missing_ok=True)
         await self._start()
+        self.is_ending = False
 
     async def die_amid_recovery(self) -> None:
         """A life that ends before it was ready."""
@@ -42,10 +50,12 @@ class MortalGateway:
 
     def die_at(self, point: str) -> None:
         """The process kills itself when it next comes to this point."""
+        self.is_ending = True
         self._crash_file.write_text(point)
 
     def kill(self) -> None:
         """SIGKILL, wherever it is."""
+        self.is_ending = True
         self.server.process.kill()
 
     async def dead(self) -> None:
@@ -54,6 +64,7 @@ class MortalGateway:
 
     async def end(self) -> int:
         """Ask it to end; its exit code."""
+        self.is_ending = True
         return await asyncio.to_thread(self.server.end)
 
     async def close(self) -> None:

@@ -45,6 +45,16 @@ ON_RESULT: dict[str, Fault] = {
 }
 NO_ACKNOWLEDGE = "no acknowledge"
 MISDEEDS = (*BEFORE_TRIGGER, *ON_TRIGGER, *ON_RESULT, NO_ACKNOWLEDGE)
+ENDS = {
+    **dict.fromkeys(BEFORE_TRIGGER, "failed"),
+    **dict.fromkeys((*ON_TRIGGER, *ON_RESULT), "unknown"),
+    "exception 2": "faulted",
+    "exception 5, applied": "succeeded",
+    "exception 6": "failed",
+    "the result is refused": "faulted",
+    NO_ACKNOWLEDGE: "timed_out",
+}
+"""How a job that meets this ends, where nothing else comes between."""
 
 Kill = Callable[[], None]
 
@@ -58,8 +68,7 @@ class NumberedPress:
         """Numbers whose trigger was carried out, in order; one that was refused or lost is not among them."""
         self.plan: dict[int, str] = {}
         """What to do wrong with which job."""
-        self.kill: Kill | None = None
-        """Ends the gateway when the next trigger has arrived and been carried out, before it is answered."""
+        self._kill: Kill | None = None
         double.on_write(START, self._react)
         for place, table in ((ORDER, BEFORE_TRIGGER), (START, ON_TRIGGER)):
             double.misbehave(self._following_plan(table), functions=WRITES, at=place, times=None)
@@ -68,6 +77,10 @@ class NumberedPress:
     def open_door(self, is_open: bool) -> None:
         """The interlock."""
         self.double.discrete_inputs[DOOR[1]] = int(is_open)
+
+    def kill_on_trigger(self, kill: Kill) -> None:
+        """End the gateway when the next trigger has arrived and been carried out, before it is answered."""
+        self._kill = kill
 
     def _react(self, number: int) -> None:
         if number:
@@ -79,8 +92,8 @@ class NumberedPress:
     def _following_plan(self, table: dict[str, Fault]) -> Fault:
         async def follow(exchange: Exchange) -> None:
             number = next(chain(exchange.request.values, self.started[-1:]), 0)
-            if table is ON_TRIGGER and number and self.kill is not None:
-                kill, self.kill = self.kill, None
+            if table is ON_TRIGGER and number and self._kill is not None:
+                kill, self._kill = self._kill, None
                 exchange.carry_out()
                 return kill()
             fault = table.get(self.plan.get(number, ""))

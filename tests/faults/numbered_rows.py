@@ -7,8 +7,9 @@ from devices.models import PLC, Command, Parameter, Profile, Step, Tag
 from tests.faults.numbered_press import ACK, DOOR, MADE, ORDER, START, NumberedPress
 
 PLACES = {"order": ORDER, "start": START, "door": DOOR, "ack": ACK, "made": MADE}
-LIMITS = {"connect_timeout_s": 1.0, "response_timeout_s": 0.4}
-WAIT_S = 0.4
+CONNECT_S = 2.0
+ANSWER_S = 0.5
+WAIT_S = 0.5
 
 STEPS: list[dict[str, Any]] = [
     {"phase": "check", "tag": "door", "operator": "==", "value": "0", "message": "the door is open"},
@@ -35,11 +36,14 @@ def register(presses: Sequence[NumberedPress]) -> list[PLC]:
 
 def _tag(profile: Profile, name: str) -> Tag:
     table, address = PLACES[name]
-    return Tag(profile=profile, name=name, table=table, address=address, data_type="bool" if name == "door" else "uint16")
+    return Tag(
+        profile=profile, name=name, table=table, address=address, data_type="bool" if name == "door" else "uint16"
+    )
 
 
 def _plc(profile: Profile, i: int, press: NumberedPress) -> PLC:
-    return PLC(profile=profile, name=f"press-{i}", host=press.double.host, port=press.double.port, **LIMITS)
+    limits = {"connect_timeout_s": CONNECT_S, "response_timeout_s": ANSWER_S}
+    return PLC(profile=profile, name=f"press-{i}", host=press.double.host, port=press.double.port, **limits)
 
 
 def _stored(row: Any) -> Any:

@@ -62,9 +62,7 @@ def as_told(runs: Iterable[Run], told: Mapping[int, Mapping[str, Any] | None]) -
     assert {number: stored.get(number) for number in told} == told, "a caller was told something else"
 
 
-def all_kept(
-    runs: Sequence[Run], started: Sequence[int], told: Mapping[int, Mapping[str, Any] | None]
-) -> None:
+def all_kept(runs: Sequence[Run], started: Sequence[int], told: Mapping[int, Mapping[str, Any] | None]) -> None:
     """All of them, at a moment when the gateway is at rest."""
     nothing_open(runs)
     never_twice(started)
