@@ -26,6 +26,11 @@ class Mes:
         self._headers = {"X-API-Key": key}
         self._numbers = count(1)
 
+    @property
+    def started(self) -> list[int]:
+        """What the machines were told and carried out."""
+        return [number for press in self.presses for number in press.started]
+
     def new_job(self, press: int, misdeed: str | None = None) -> int:
         """A number that was never asked for, and what the press does wrong with it."""
         number = next(self._numbers) * len(self.presses) + press

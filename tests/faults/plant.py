@@ -36,11 +36,6 @@ class Plant:
         """Do something on the plant's loop and wait for it."""
         return asyncio.run_coroutine_threadsafe(doing, self._loop).result(CALL_S)
 
-    @property
-    def started(self) -> list[int]:
-        """What the machines were told and carried out."""
-        return [number for press in self.mes.presses for number in press.started]
-
     async def ask(self, numbers: Sequence[int]) -> list[httpx.Response | None]:
         """All of these jobs in the same moment."""
         return await asyncio.gather(*(self.mes.ask(number) for number in numbers))
@@ -83,11 +78,11 @@ class Plant:
 
     async def check(self) -> None:
         """What must be true at any moment, also while runs are under way."""
-        told, started = dict(self.mes.told), self.started
+        told, started = dict(self.mes.told), self.mes.started
         runs = await stored_runs()
-        promises.never_twice(self.started)
+        promises.never_twice(self.mes.started)
         promises.never_lost(runs, started)
-        promises.never_false(runs, self.started)
+        promises.never_false(runs, self.mes.started)
         promises.as_told(runs, told)
 
     async def come_to_rest(self) -> None:
@@ -96,7 +91,7 @@ class Plant:
         async with asyncio.timeout(REST_S):
             while {"queued", "running"} & set(await stored_states()):  # noqa: ASYNC110 - rows fire no event
                 await asyncio.sleep(0.02)
-        promises.all_kept(await stored_runs(), self.started, self.mes.told)
+        promises.all_kept(await stored_runs(), self.mes.started, self.mes.told)
 
 
 @database_sync_to_async

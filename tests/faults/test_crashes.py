@@ -12,7 +12,7 @@ from random import Random, SystemRandom
 
 import pytest
 
-from devices.models import State
+from devices.models import Run, State
 from tests.doubles.leaks import settle
 from tests.faults import promises
 from tests.faults.crashing_serve import AMID_RECOVERY, POINTS
@@ -40,20 +40,25 @@ def random() -> Random:
 
 
 class TestAGatewayThatIsKilled:
-    async def test_keeps_every_promise(
-        self, mortal: MortalGateway, presses: list[NumberedPress], caller: Mes, random: Random
-    ):
+    async def test_keeps_every_promise(self, mortal: MortalGateway, caller: Mes, random: Random):
         logger.warning("CRASHES=%d CRASHES_SEED=%d", COUNT, SEED)  # shown where it fails
         await mortal.start()
         for place in places(random):
             await live_until(place, mortal, caller, random)
             await mortal.start()
-            promises.nothing_open(await stored_runs())
+            logger.warning("died at %s, and lives again", place)
+            await promises_kept(caller)
             await caller.ask_again()
         assert await mortal.end() == 0
-        runs, started = await stored_runs(), [number for press in presses for number in press.started]
-        promises.all_kept(runs, started, caller.told)
+        runs = await promises_kept(caller)
         assert_was_worth_it(caller, Counter(State(run.state) for run in runs))
+
+
+async def promises_kept(mes: Mes) -> list[Run]:
+    """All of them, with nothing under way; the runs so far."""
+    runs = await stored_runs()
+    promises.all_kept(runs, mes.started, mes.told)
+    return runs
 
 
 def places(random: Random) -> list[str]:
