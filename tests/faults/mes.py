@@ -31,6 +31,14 @@ class Mes:
         """What the machines were told and carried out."""
         return [number for press in self.presses for number in press.started]
 
+    def forget(self) -> None:
+        """All jobs so far, and what the presses had in mind for them; the numbers go on."""
+        self.told.clear()
+        self.unanswered.clear()
+        for press in self.presses:
+            press.started.clear()
+            press.plan.clear()
+
     def new_job(self, press: int, misdeed: str | None = None) -> int:
         """A number that was never asked for, and what the press does wrong with it."""
         number = next(self._numbers) * len(self.presses) + press

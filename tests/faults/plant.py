@@ -10,10 +10,10 @@ from django.conf import settings
 from django.contrib.auth.models import User
 from django.test import Client
 
-from devices.models import PLC
+from devices.models import PLC, Run
 from tests.admin.pages import ADMIN, fields_of
 from tests.faults import promises
-from tests.faults.mes import Mes
+from tests.faults.mes import ANSWER_S, Mes
 from tests.faults.mortal_gateway import MortalGateway
 from tests.serving.records import stored_runs, stored_states
 
@@ -36,12 +36,23 @@ class Plant:
         """Do something on the plant's loop and wait for it."""
         return asyncio.run_coroutine_threadsafe(doing, self._loop).result(CALL_S)
 
-    async def ask(self, numbers: Sequence[int]) -> list[httpx.Response | None]:
+    async def begin(self) -> None:
+        """A plant without a past: at rest, doors closed, all enabled, no record. Also where the last test broke off."""
+        if self.gateway.is_ending or await self._is_busy():
+            await self.gateway.start()
+        for press, machine in enumerate(self.mes.presses):
+            machine.open_door(False)
+            await self.enable(press, True)
+        await self._rest()
+        await database_sync_to_async(Run.objects.all().delete)()
+        self.mes.forget()
+
+    async def ask(self, numbers: Sequence[int], *, patience_s: float = ANSWER_S) -> list[httpx.Response | None]:
         """All of these jobs in the same moment."""
-        return await asyncio.gather(*(self.mes.ask(number) for number in numbers))
+        return await asyncio.gather(*(self.mes.ask(number, patience_s=patience_s) for number in numbers))
 
     async def enable(self, press: int, is_enabled: bool) -> None:
-        """As the engineer does: tick the box on the PLC's page, and save."""
+        """As an engineer does: tick the box on the PLC's page, and save."""
         address, fields, session = await _page_of(f"press-{press}")
         sent = {**fields, "is_enabled": "on", "csrfmiddlewaretoken": CSRF, "_save": "Save"}
         if not is_enabled:
@@ -50,6 +61,10 @@ class Plant:
         async with httpx.AsyncClient(base_url=self.gateway.url, cookies=cookies, verify=False) as browser:
             answer = await browser.post(ADMIN + address, data=sent)
         assert answer.status_code == 302, answer.text
+
+    async def change(self, press: int, is_enabled: bool, numbers: Sequence[int]) -> None:
+        """Enable or disable a PLC with these jobs under way: each is run, or told that the PLC is disabled."""
+        await asyncio.gather(self.ask(numbers), self.enable(press, is_enabled))
 
     async def restart(self, numbers: Sequence[int]) -> None:
         """End with these jobs under way, and come up again."""
@@ -76,22 +91,19 @@ class Plant:
         await self.gateway.start()
         promises.nothing_open(await stored_runs())
 
-    async def check(self) -> None:
-        """What must be true at any moment, also while runs are under way."""
-        told, started = dict(self.mes.told), self.mes.started
-        runs = await stored_runs()
-        promises.never_twice(self.mes.started)
-        promises.never_lost(runs, started)
-        promises.never_false(runs, self.mes.started)
-        promises.as_told(runs, told)
-
     async def come_to_rest(self) -> None:
-        """All is settled, what nobody was answered is asked again, and then every promise is kept."""
+        """What nobody was answered is asked again, all is settled, and then every promise is kept."""
         await self.mes.ask_again()
+        await self._rest()
+        await promises.are_kept(self.mes)
+
+    async def _rest(self) -> None:
         async with asyncio.timeout(REST_S):
-            while {"queued", "running"} & set(await stored_states()):  # noqa: ASYNC110 - rows fire no event
+            while await self._is_busy():  # noqa: ASYNC110 - rows fire no event
                 await asyncio.sleep(0.02)
-        promises.all_kept(await stored_runs(), self.mes.started, self.mes.told)
+
+    async def _is_busy(self) -> bool:
+        return bool({"queued", "running"} & set(await stored_states()))
 
 
 @database_sync_to_async

@@ -6,6 +6,8 @@ from typing import Any
 
 from devices.control.records import RunRecord
 from devices.models import Effect, Run, State
+from tests.faults.mes import Mes
+from tests.serving.records import stored_runs
 
 ARRIVALS: dict[tuple[State, Effect], set[int]] = {
     (State.SUCCEEDED, Effect.APPLIED): {1},
@@ -62,10 +64,14 @@ def as_told(runs: Iterable[Run], told: Mapping[int, Mapping[str, Any] | None]) -
     assert {number: stored.get(number) for number in told} == told, "a caller was told something else"
 
 
-def all_kept(runs: Sequence[Run], started: Sequence[int], told: Mapping[int, Mapping[str, Any] | None]) -> None:
-    """All of them, at a moment when the gateway is at rest."""
-    nothing_open(runs)
-    never_twice(started)
+async def are_kept(mes: Mes) -> list[Run]:
+    """All of them, at any moment, also while runs are under way; returns the runs."""
+    # What was told and started by now is in the record that is read after it; and what a record says that is read now
+    # can be seen at the machines afterwards.
+    told, started = dict(mes.told), mes.started
+    runs = await stored_runs()
+    never_twice(mes.started)
     never_lost(runs, started)
-    never_false(runs, started)
+    never_false(runs, mes.started)
     as_told(runs, told)
+    return runs

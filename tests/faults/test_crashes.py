@@ -12,14 +12,13 @@ from random import Random, SystemRandom
 
 import pytest
 
-from devices.models import Run, State
+from devices.models import State
 from tests.doubles.leaks import settle
 from tests.faults import promises
 from tests.faults.crashing_serve import AMID_RECOVERY, POINTS
 from tests.faults.mes import ANSWER_S, Mes
 from tests.faults.mortal_gateway import DEATH_S, MortalGateway
 from tests.faults.numbered_press import MISDEEDS, NumberedPress
-from tests.serving.records import stored_runs
 
 logger = logging.getLogger(__name__)
 
@@ -47,18 +46,12 @@ class TestAGatewayThatIsKilled:
             await live_until(place, mortal, caller, random)
             await mortal.start()
             logger.warning("died at %s, and lives again", place)
-            await promises_kept(caller)
+            promises.nothing_open(await promises.are_kept(caller))
             await caller.ask_again()
         assert await mortal.end() == 0
-        runs = await promises_kept(caller)
+        runs = await promises.are_kept(caller)
+        promises.nothing_open(runs)
         assert_was_worth_it(caller, Counter(State(run.state) for run in runs))
-
-
-async def promises_kept(mes: Mes) -> list[Run]:
-    """All of them, with nothing under way; the runs so far."""
-    runs = await stored_runs()
-    promises.all_kept(runs, mes.started, mes.told)
-    return runs
 
 
 def places(random: Random) -> list[str]:
