@@ -20,8 +20,8 @@ from tests.faults.plant import Plant
 
 IS_FULL = os.environ.get("PROMISES") == "full"
 DEPTH = settings(
-    max_examples=150 if IS_FULL else 10,
-    stateful_step_count=40 if IS_FULL else 15,
+    max_examples=150 if IS_FULL else 8,
+    stateful_step_count=40 if IS_FULL else 12,
     derandomize=not IS_FULL,
     deadline=None,
     database=None,
