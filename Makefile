@@ -1,7 +1,7 @@
 # `make` lists the chores; `make check` is what CI runs.
 BIN ?= .venv/bin
 
-.PHONY: help setup demo test check check-code format lint types floors migrations
+.PHONY: help setup demo test crashes check check-code format lint types floors migrations
 
 help:            ## list the chores
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 14
@@ -15,6 +15,9 @@ demo:            ## run the demo: five simulated machines, pages and API on port
 
 test:            ## run the tests
 	$(BIN)/pytest
+
+crashes:         ## kill the gateway 100 times, and look for a broken promise for long
+	CRASHES=100 PROMISES=full $(BIN)/pytest tests/faults/test_crashes.py tests/faults/test_promises.py
 
 check: check-code test  ## everything that CI runs
 

@@ -5,7 +5,7 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +13,7 @@ from typing import Any
 from urllib.parse import quote
 
 ROOT = Path(__file__).resolve().parent.parent.parent
+MANAGE = ("manage.py",)
 READY = re.compile(r"Ready on (http://\S+?)/?\s")
 START_S = 30.0
 END_S = 20.0
@@ -108,10 +109,12 @@ def running_server(
     *,
     migrate: bool = True,
     host: str = "127.0.0.1",
+    program: Sequence[str] = MANAGE,
 ) -> Iterator[RunningServer]:
     """Start `serve`, wait until it is ready, and end it, whatever the test did; 0 takes any free port.
 
-    `migrate=False` where the database is already there, as with `database_url` of a transactional test.
+    `migrate=False` where the database is already there, as with `database_url` of a transactional test. `program` is
+    what Python runs, where it is not the plain manage.py.
     """
     if migrate:
         made = manage(data_dir, "migrate", "--verbosity", "0", env=env)
@@ -119,7 +122,7 @@ def running_server(
     log = data_dir / f"serve-{time.monotonic_ns()}.log"
     with log.open("wb") as output:
         process = subprocess.Popen(
-            _command("serve", "--host", host, "--port", str(port)),
+            _command("serve", "--host", host, "--port", str(port), program=program),
             env=child_environment(data_dir, env),
             cwd=ROOT,
             stdout=output,
@@ -132,8 +135,8 @@ def running_server(
         _end(process)
 
 
-def _command(*arguments: str) -> list[str]:
-    return [sys.executable, "manage.py", *arguments]
+def _command(*arguments: str, program: Sequence[str] = MANAGE) -> list[str]:
+    return [sys.executable, *program, *arguments]
 
 
 def _wait_until_ready(process: subprocess.Popen[bytes], log: Path) -> str:

@@ -1,0 +1,112 @@
+"""`manage.py`, only that the process kills itself where the file CRASH_FILE says: the product has no hook for tests.
+
+`python -m tests.faults.crashing_serve serve`. The points hang on what every way of doing it has: a change of a run's
+row and its commit, and what goes over the link. All of them are defined here.
+"""
+
+import os
+import signal
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.models.query import QuerySet
+
+import manage
+from devices.modbus.link import Link
+from devices.modbus.types import Table, Words
+from tests.faults.numbered_press import ACK, START
+
+MOMENTS = {"accepted_at": "T1", "started_at": "T2", "triggered_at": "T3", "finished_at": "T4"}
+COMMITS = tuple(f"{when} {moment}" for moment in MOMENTS.values() for when in ("before", "after"))
+"""`before T1`: its row is written, and the commit is not asked for yet."""
+BEFORE_TRIGGER = "before the trigger is sent"
+AFTER_TRIGGER = "after the trigger is answered"
+AFTER_ACKNOWLEDGE = "after the acknowledge"
+BEFORE_CLEANUP = "before the trigger is cleared"
+AMID_RECOVERY = "amid the recovery"
+POINTS = (*COMMITS, BEFORE_TRIGGER, AFTER_TRIGGER, AFTER_ACKNOWLEDGE, BEFORE_CLEANUP)
+
+_written = threading.local()
+
+
+def die_at(point: str) -> None:
+    """Die now, without a word, if this is the point that was asked for."""
+    file = Path(os.environ["CRASH_FILE"])
+    if file.exists() and file.read_text() == point:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def note_written(moments: set[str]) -> None:
+    """These moments of runs are in this thread's transaction."""
+    _written.moments = getattr(_written, "moments", set()) | moments
+
+
+def watch_rows() -> None:
+    """See which moments of runs the journal writes, and when it commits them; and the recovery, which is no journal."""
+    update, bulk_create = QuerySet.update, QuerySet.bulk_create
+
+    def updating(rows: Any, **fields: Any) -> int:
+        count = update(rows, **fields)
+        if rows.model.__name__ == "Run":
+            note_written(set(fields))
+            if "finished_at" in fields and threading.current_thread().name != "journal":
+                die_at(AMID_RECOVERY)
+        return count
+
+    def creating(rows: Any, objects: Any, *args: Any, **kwargs: Any) -> Any:
+        created = bulk_create(rows, objects, *args, **kwargs)
+        if rows.model.__name__ == "Run":
+            note_written({name for name in MOMENTS for row in created if getattr(row, name)})
+        return created
+
+    QuerySet.update, QuerySet.bulk_create = updating, creating
+
+
+def watch_commits() -> None:
+    """Die before or after the commit that makes a moment durable."""
+    commit = BaseDatabaseWrapper.commit
+
+    def committing(connection: Any) -> None:
+        fields = getattr(_written, "moments", set())
+        _written.moments = set()
+        moments = [moment for field, moment in MOMENTS.items() if field in fields]
+        is_journal = threading.current_thread().name == "journal"
+        for moment in moments if is_journal else ():
+            die_at(f"before {moment}")
+        commit(connection)
+        for moment in moments if is_journal else ():
+            die_at(f"after {moment}")
+
+    BaseDatabaseWrapper.commit = committing
+
+
+def watch_link() -> None:
+    """Die before the trigger goes out, after its echo, at its acknowledge, before it is cleared."""
+    write: Callable[..., Any] = Link.write
+    read: Callable[..., Any] = Link.read
+
+    async def writing(link: Link, table: Table, address: int, words: Words, *more: Any) -> None:
+        is_trigger = (table, address) == START
+        if is_trigger:
+            die_at(BEFORE_TRIGGER if any(words) else BEFORE_CLEANUP)
+        await write(link, table, address, words, *more)
+        if is_trigger and any(words):
+            die_at(AFTER_TRIGGER)
+
+    async def reading(link: Link, table: Table, address: int, count: int) -> Words:
+        words: Words = await read(link, table, address, count)
+        if (table, address) == ACK and any(words):
+            die_at(AFTER_ACKNOWLEDGE)
+        return words
+
+    Link.write, Link.read = writing, reading  # type: ignore[method-assign]
+
+
+if __name__ == "__main__":
+    watch_rows()
+    watch_commits()
+    watch_link()
+    manage.main()
