@@ -54,6 +54,7 @@ class RunOut(Schema):
     )
     detail: str = Field(description="the outcome in words")
     result: dict[str, Any] = Field(description="what was read from the PLC after it confirmed")
+    sequence: int | None = Field(description="number of the run at its PLC, where the command sends one")
     version: int = Field(description="goes up with each change; of two copies the higher one is the truth")
     accepted_at: Moment
     started_at: Moment | None

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Coroutine, Mapping
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,17 +13,18 @@ from django.utils import timezone
 from devices.control import outcomes
 from devices.control.definitions import DefinitionSpec
 from devices.control.errors import Expired, IllegalMove, RecordUnavailable, Withdrawn
-from devices.control.journal import Journal
+from devices.control.journal import NEXT, Journal
 from devices.control.outcomes import Outcome
 from devices.control.patience import Patience
 from devices.control.records import Caller, RunRecord
 from devices.control.waiting import until_final
-from devices.modbus.errors import ModbusError
+from devices.modbus.errors import LinkUnavailable, ModbusError
 from devices.modbus.types import Value
 from devices.models import State
 from devices.plc.errors import PhaseError
 from devices.plc.phases import Conversation
 from devices.plc.pool import Pool, Turn
+from devices.plc.sequence import SEQUENCE, sequence_limit, wrapped
 from devices.plc.specs import CommandSpec, PLCSpec
 from devices.plc.trace import Trace
 
@@ -31,6 +33,7 @@ logger = logging.getLogger(__name__)
 RETRY_RECORD_S = 0.5  # between two tries to store an outcome
 ROW_S = 5.0  # in which a row that somebody else has moved can be read
 
+TURN_LOST = (LinkUnavailable, Expired, Withdrawn)
 EXPECTED = (ModbusError, PhaseError, RecordUnavailable, IllegalMove, Expired, Withdrawn)
 
 
@@ -52,8 +55,10 @@ class Order:
 class Execution:
     """One run on its way from T1 to T4 (docs/architecture.md)."""
 
-    def __init__(self, order: Order, *, pool: Pool, journal: Journal) -> None:
+    def __init__(self, order: Order, *, pool: Pool, journal: Journal, is_alone: bool) -> None:
         self._order = order
+        self._is_alone = is_alone
+        """No other run of its PLC is open here, which it could overtake."""
         self._pool = pool
         self._journal = journal
         self._trace = Trace()
@@ -75,9 +80,9 @@ class Execution:
         Cut (cancelled), it stores what is then true and returns that: its caller still waits for an answer.
         """
         try:
-            await self._store(self._accept())  # T1
-            async with self._patience.turn(self._pool, self._order.plc) as turn:
-                await self._change(state=State.RUNNING, started_at=timezone.now())  # T2
+            async with AsyncExitStack() as held:
+                turn = await self._begin(held)
+                self._patience.require_not_late()
                 # T4 belongs to the turn: the next run on this PLC starts when this one is settled.
                 await self._settle(await self._outcome(turn))
         except BaseException as error:
@@ -89,8 +94,50 @@ class Execution:
                 raise
         return self._record
 
+    async def _begin(self, held: AsyncExitStack) -> Turn:
+        """T1, its turn, T2: in one commit where the PLC is free."""
+        order, is_at_once = self._order, self._is_alone and self._pool.is_free(self._order.plc)
+        if not is_at_once:
+            await self._store(self._accept())
+        try:
+            turn = await held.enter_async_context(self._patience.turn(self._pool, order.plc))
+            begun = self._begun()
+            if is_at_once:
+                return await self._store_at_once(begun, turn)
+        except TURN_LOST:
+            if not self._is_stored:
+                await self._store(self._accept())
+            raise
+        await self._change(**begun)
+        return turn
+
+    async def _store_at_once(self, begun: Mapping[str, Any], turn: Turn) -> Turn:
+        try:
+            await self._store(self._accept(**begun))
+        except IllegalMove:  # another process runs a command there
+            await self._store(self._accept())
+            await self._change(**begun)
+        return turn
+
+    def _begun(self) -> dict[str, Any]:
+        """T2; and T3 where nothing is looked at in between: what a crash leaves is then the stricter `unknown`."""
+        now = timezone.now()
+        begun: dict[str, Any] = {"state": State.RUNNING, "started_at": now}
+        if not self._order.command.looks_first:
+            begun["triggered_at"] = now
+        if sequence_limit(self._order.command) is not None:
+            begun["sequence"] = NEXT
+        return begun
+
+    def _values(self) -> Mapping[str, Value]:
+        """What the steps refer to: the caller's parameters, and the number of the run."""
+        limit = sequence_limit(self._order.command)
+        if limit is None or self._record.sequence is None:
+            return self._order.values
+        return {**self._order.values, SEQUENCE: wrapped(self._record.sequence, limit)}
+
     async def _outcome(self, turn: Turn) -> Outcome:
-        conversation = Conversation(self._order.command, self._order.values, trace=self._trace)
+        conversation = Conversation(self._order.command, self._values(), trace=self._trace)
         try:
             return outcomes.succeeded(await conversation.carry_out(turn, self._record_trigger))
         except EXPECTED as error:
@@ -109,7 +156,8 @@ class Execution:
             return outcomes.expired(f"The machine was not told: {error}.")
         return outcomes.of_error(error, self._trace.stage, is_clean=self._trace.is_clean)
 
-    async def _accept(self) -> RunRecord:
+    async def _accept(self, **begun: Any) -> RunRecord:
+        """T1, with T2 where its turn has come."""
         order = self._order
         return await self._journal.accept(
             plc_id=order.plc.id,
@@ -119,14 +167,16 @@ class Execution:
             caller=order.caller.name,
             source=order.caller.source,
             definition=order.definition,
-            accepted_at=timezone.now(),
+            accepted_at=begun.get("started_at") or timezone.now(),
             idempotency_key=order.key,
             fingerprint=order.fingerprint,
+            **begun,
         )
 
     async def _record_trigger(self) -> None:
         """T3, durable before the trigger goes out: what a crash leaves behind is then `unknown`, never lost."""
-        await self._change(triggered_at=timezone.now(), trace=list(self._trace.entries))
+        if self._record.triggered_at is None:
+            await self._change(triggered_at=timezone.now(), trace=list(self._trace.entries))
 
     async def _change(self, **fields: object) -> None:
         await self._store(self._journal.change(self._record, **fields))

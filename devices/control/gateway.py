@@ -77,7 +77,8 @@ class Gateway:
         if self.is_draining:
             raise Draining("the gateway is shutting down and takes no new commands")
         self._require_room(order.plc)
-        execution = Execution(order, pool=self.pool, journal=self.journal)
+        is_alone = not self._open[order.plc.id]
+        execution = Execution(order, pool=self.pool, journal=self.journal, is_alone=is_alone)
         # A fresh context: the request's own would drag its database thread and its cancellation along.
         task = asyncio.create_task(execution.run(), context=contextvars.Context())
         underway = self._runs[task] = Underway(order, execution, task)

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from django.db import DatabaseError, IntegrityError, InterfaceError, OperationalError, connection, transaction
+from django.db.models import Max
 
 from devices.control.definitions import StoredDefinitions
 from devices.control.errors import IllegalMove, KeyTaken, RecordUnavailable
@@ -24,6 +25,10 @@ from devices.models import Run, State
 logger = logging.getLogger(__name__)
 
 BATCH = 200  # changes a transaction
+
+NEXT = "next"
+"""Given as `sequence`: one more than the newest number at the run's PLC. Only one run a PLC is running, so that no two
+are given the same."""
 
 OnCommit = Callable[[RunRecord], None]
 
@@ -143,7 +148,7 @@ def _write(batch: Sequence[Change], definitions: StoredDefinitions) -> None:
 
 def _insert(changes: Sequence[Change], definitions: StoredDefinitions) -> None:
     keys = definitions.store([spec for change in changes if (spec := change.fields.get("definition"))])
-    rows = Run.objects.bulk_create([Run(**_columns(change.fields, keys)) for change in changes])
+    rows = Run.objects.bulk_create([Run(**_columns(_numbered(change.fields), keys)) for change in changes])
     for change, row in zip(changes, rows, strict=True):
         change.outcome = RunRecord.from_row(row)
 
@@ -155,7 +160,15 @@ def _columns(fields: dict[str, Any], keys: Mapping[str, int]) -> dict[str, Any]:
     return columns if spec is None else {**columns, "definition_id": keys[spec.digest]}
 
 
+def _numbered(fields: dict[str, Any]) -> dict[str, Any]:
+    if fields.get("sequence") != NEXT:
+        return fields
+    newest = Run.objects.filter(plc=fields["plc_id"]).aggregate(newest=Max("sequence"))["newest"]
+    return {**fields, "sequence": (newest or 0) + 1}
+
+
 def _update(before: RunRecord, fields: dict[str, Any]) -> RunRecord | IllegalMove:
+    fields = _numbered({"plc_id": before.plc_id, **fields})
     row = Run.objects.filter(pk=before.id, state=before.state, version=before.version)
     if not row.update(**fields, version=before.version + 1):
         return IllegalMove(f"run {before.id} is no longer {before.state} at version {before.version}")

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
 from devices.control.errors import Expired, Withdrawn
+from devices.plc.errors import DeadlinePassed
 from devices.plc.pool import Pool, Turn
 from devices.plc.specs import PLCSpec
 
@@ -34,6 +35,11 @@ class Patience:
                 self._wait = None
             self._require_any()
             yield turn
+
+    def require_not_late(self) -> None:
+        """DeadlinePassed where storing that the turn has come took so long that the run has expired meanwhile."""
+        if self._end is not None and self._clock() >= self._end:
+            raise DeadlinePassed(f"storing it took longer than the {self._expires_after_s:g} s after which it expires")
 
     def end(self) -> None:
         """Wait no more: the run was withdrawn."""

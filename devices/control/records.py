@@ -15,7 +15,9 @@ class RunRecord:
     """One execution of one command on one PLC, as stored at one version."""
 
     id: int
+    plc_id: int
     plc: str
+    """The PLC's name then."""
     command: str
     parameters: dict[str, Any]
     caller: str
@@ -25,6 +27,8 @@ class RunRecord:
     retry: str
     detail: str
     result: dict[str, Any]
+    sequence: int | None
+    """Its number at its PLC, where the command sends one."""
     trace: list[dict[str, Any]]
     history: list[dict[str, Any]]
     """Earlier outcomes, oldest first: what was said of the run before it was reconciled."""
@@ -45,7 +49,7 @@ class RunRecord:
 
     def as_json(self, *, with_trace: bool = False) -> dict[str, Any]:
         """JSON-ready: moments in ISO 8601, trace and history only where they are asked for."""
-        left_out = set() if with_trace else {"trace", "history"}
+        left_out = {"plc_id"} if with_trace else {"plc_id", "trace", "history"}
         return {name: _json(getattr(self, name)) for name in self.__dataclass_fields__ if name not in left_out}
 
     def as_news(self) -> dict[str, Any]:

@@ -140,6 +140,12 @@ class Pool:
             self._require_reachable(peer, priority)
             yield Turn(self, peer, plc)
 
+    def is_free(self, plc: PLCSpec) -> bool:
+        """A command that asks now gets its turn at once, if nothing is awaited in between."""
+        peer = self._peer_of(plc)
+        is_away = self.is_closed or peer.health.state is HealthState.OFFLINE
+        return not is_away and peer.turns.is_free(plc.max_connections)
+
     def health(self, plc_id: int) -> Health:
         """What is known of a PLC's reachability."""
         peer = self._peers.get(plc_id)

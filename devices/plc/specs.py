@@ -30,6 +30,10 @@ class Phase(StrEnum):
     """Looked at afterwards, where nobody knows: where all hold, the machine did it."""
 
 
+LOOKS = frozenset({Phase.CHECK, Phase.WAIT, Phase.FAIL_IF, Phase.PROOF})
+"""Phases whose conditions are looked at before the trigger too: what holds already then is no answer to it."""
+
+
 class Operator(StrEnum):
     """What a step does with its tag: set it, get it, or compare it."""
 
@@ -118,6 +122,11 @@ class CommandSpec:
     """From the call on: a run that still waits for its turn then is dropped, never started late."""
     connect_tries: int = 1
     """How often a PLC that cannot be reached is tried, within the time limit."""
+
+    @property
+    def looks_first(self) -> bool:
+        """Something is looked at between its turn and its trigger, and may keep the trigger back."""
+        return any(step.phase in LOOKS or step.tolerance is not None for step in self.steps)
 
     def of(self, phase: Phase) -> tuple[StepSpec, ...]:
         """The steps of one phase, in their order."""

@@ -29,6 +29,10 @@ class Turns:
         """How many wait."""
         return sum(not future.done() for _, _, future in self._waiting)
 
+    def is_free(self, limit: int) -> bool:
+        """A command that asks now need not wait."""
+        return self.holders < limit and not self._has_command and not self.waiting
+
     @asynccontextmanager
     async def take(self, *, limit: int, priority: Priority, timeout_s: float) -> AsyncIterator[None]:
         """Wait for a turn, hold it for the block. TurnNotGot after `timeout_s` seconds."""

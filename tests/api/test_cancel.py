@@ -197,7 +197,7 @@ class TestARunThatExpires:
         call = asyncio.create_task(put(mes, PRESS))
         await asyncio.sleep(0.3)
         await asyncio.to_thread(write_lock.free)
-        problem_of(await call, 503, "run-expired")
+        assert "after which it expires" in problem_of(await call, 503, "run-failed")["detail"]
         assert machine.requests == []
 
     async def test_leaves_the_turn_to_the_next(self, mes: AsyncClient, machine: FaultServer, go, running: Call):

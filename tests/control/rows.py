@@ -125,5 +125,5 @@ async def stored_as(record: RunRecord) -> Run:
     times = [run.accepted_at, run.started_at, run.triggered_at, run.finished_at]
     happened = [at for at in times if at is not None]
     assert happened == sorted(happened)
-    assert run.version == len(happened), "each moment is one durable change"
+    assert run.version <= len(happened), "a moment costs one durable change at most"
     return run

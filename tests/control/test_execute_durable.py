@@ -28,7 +28,7 @@ class TestTheRecord:
         monkeypatch.setattr(machine, "_take_in", lambda connection: (seen.append(look()), take_in(connection)))
         await call()
         (run,) = seen
-        assert (run.state, run.version) == (State.RUNNING, 2)
+        assert (run.state, run.version) == (State.RUNNING, 1)
         assert run.accepted_at <= run.started_at
         assert run.triggered_at is None
 
@@ -64,13 +64,22 @@ class TestTheRecord:
         assert [run.state for run in await runs()] == [State.RUNNING, State.QUEUED]
         await asyncio.gather(first, second)
 
-    async def test_takes_four_transactions(self, machine: FaultServer, press: PLC) -> None:
+    @pytest.mark.parametrize(("command", "count"), [("start_batch", 3), ("reset", 2)])
+    async def test_takes_a_transaction_less_where_the_plc_is_free_and_another_where_nothing_is_looked_at(
+        self, machine: FaultServer, press: PLC, command: str, count: int
+    ) -> None:
         with commits_of_the_journal() as commits:
             gateway = Gateway()
             await gateway.start()
-            await call()
+            await call(command)
             await gateway.drain(1)
-        assert len(commits) == 4
+        assert len(commits) == count
+
+    async def test_takes_four_transactions_where_it_waits_for_its_turn(self, machine: FaultServer, line: PLC) -> None:
+        machine.answer_delay_s = 0.02
+        first, second = await asyncio.gather(call(), call())
+        assert (first.version, second.version) == (3, 4)
+        assert second.accepted_at < second.started_at
 
 
 class TestALostCaller:

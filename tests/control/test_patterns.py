@@ -7,7 +7,7 @@ from devices.admin.pattern_forms import PatternForm
 from devices.control import translate
 from devices.control.gateway import Gateway
 from devices.modbus.types import Table
-from devices.models import PLC, Command, Effect, State, Tag
+from devices.models import PLC, Command, Effect, Run, State, Tag
 from devices.models.patterns import PATTERNS
 from devices.plc.sequence import SEQUENCE, sequence_limit
 from devices.plc.specs import Phase
@@ -221,3 +221,53 @@ class TestASequenceEcho:
         ]
         assert sequence_limit(command) == 65_535
         assert command.parameters == ()
+
+    async def test_numbers_each_run_one_up_and_succeeds_when_the_number_comes_back(
+        self, machine: FaultServer, press: PLC, gateway: Gateway
+    ) -> None:
+        await write(press, "sequence-echo", request=REQUEST_NUMBER, echo="status", result=ORDER)
+        echo_to(machine)
+        records = [await call("go") for _ in range(3)]
+        assert [record.state for record in records] == [State.SUCCEEDED] * 3
+        assert [record.sequence for record in records] == machine.writes_to(REQUEST_NUMBER) == [1, 2, 3]
+        assert (await call("reset")).sequence is None, "only a command that sends a number has one"
+        await stored_as(records[-1])
+
+    async def test_goes_on_counting_after_a_restart(self, machine: FaultServer, press: PLC) -> None:
+        await write(press, "sequence-echo", request=REQUEST_NUMBER, echo="status", result=ORDER)
+        echo_to(machine)
+        for _ in range(2):
+            gateway = Gateway()
+            await gateway.start()
+            assert (await call("go")).state == State.SUCCEEDED
+            await gateway.drain(1)
+        assert machine.writes_to(REQUEST_NUMBER) == [1, 2]
+
+    async def test_begins_again_at_1_and_never_sends_0(
+        self, machine: FaultServer, press: PLC, gateway: Gateway
+    ) -> None:
+        await write(press, "sequence-echo", request=REQUEST_NUMBER, echo="status", result=ORDER)
+        echo_to(machine)
+        await call("go")
+        await Run.objects.aupdate(sequence=65_534)
+        records = [await call("go") for _ in range(3)]
+        assert [record.sequence for record in records] == [65_535, 65_536, 65_537]
+        assert machine.writes_to(REQUEST_NUMBER) == [1, 65_535, 1, 2]
+        assert [record.state for record in records] == [State.SUCCEEDED] * 3
+
+    async def test_does_not_take_an_older_number_for_its_own(
+        self, machine: FaultServer, press: PLC, gateway: Gateway
+    ) -> None:
+        await write(press, "sequence-echo", request=REQUEST_NUMBER, echo="status", result=ORDER)
+        echo_to(machine)
+        await call("go")
+        machine.on_write(REQUEST_NUMBER, lambda _: machine.input_registers.__setitem__(STATUS, 1))  # stuck at the first
+        record = await call("go")
+        assert (record.state, record.effect) == (State.TIMED_OUT, Effect.UNKNOWN)
+        assert "status is 1, wanted == 2" in record.detail
+        assert machine.writes_to(REQUEST_NUMBER) == [1, 2]
+
+
+def echo_to(machine: FaultServer) -> None:
+    """The machine shows the number of the last request that it carried out."""
+    machine.on_write(REQUEST_NUMBER, lambda number: machine.input_registers.__setitem__(STATUS, number))

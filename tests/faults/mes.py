@@ -9,7 +9,7 @@ import httpx
 from tests.faults.mortal_gateway import MortalGateway
 from tests.faults.numbered_press import NumberedPress
 
-KEYS_WORK = False
+KEYS_WORK = True
 """Whether the gateway minds Idempotency-Key: an open request is then asked again under its key."""
 ANSWER_S = 30.0  # no fault may keep a caller longer
 
