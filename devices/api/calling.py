@@ -11,6 +11,8 @@ from ninja import Query
 from pydantic import FiniteFloat
 
 from devices.api import problems
+from devices.control.errors import NotRunning
+from devices.control.gateway import current
 from devices.control.records import RunRecord
 from devices.control.submit import LONGEST_KEY, Reply
 from devices.control.waiting import LONGEST_S
@@ -89,11 +91,18 @@ def _of(run: RunRecord) -> HttpResponse:
     if run.state is State.SUCCEEDED:
         return as_json(run.as_json())
     if run.state.is_final:
-        return problems.of_run(run)
+        return problems.of_run(run, retry_s=_retry_s(run))
     response = as_json(run.as_json(), status=202)
     response["Location"] = problems.address_of_run(run)
     response["Retry-After"] = str(LOOK_AGAIN_S)
     return response
+
+
+def _retry_s(run: RunRecord) -> float | None:
+    try:
+        return current().retry_after_s(run)
+    except NotRunning:  # the gateway was shut down while this answer was on its way
+        return None
 
 
 def as_json(content: Any, status: int = 200) -> HttpResponse:

@@ -19,7 +19,7 @@ async def live(request: HttpRequest) -> dict[str, str]:  # noqa: ARG001
 
 @router.get("/ready", response={200: HealthOut, 503: ProblemOut}, operation_id="get_ready", summary="Ready?")
 async def ready(request: HttpRequest) -> dict[str, str] | HttpResponse:  # noqa: ARG001
-    """Commands are taken; not before recovery is done, and not while the gateway shuts down."""
+    """Commands are taken; not before recovery is done, while the gateway shuts down, or while it cannot connect."""
     if _is_ready():
         return {"status": "ready"}
     return problems.answer(problems.NOT_READY, "This gateway takes no commands now.")
@@ -30,4 +30,4 @@ def _is_ready() -> bool:
         gateway = current()
     except NotRunning:
         return False
-    return gateway.is_ready and not gateway.is_draining
+    return gateway.is_ready and not gateway.is_draining and gateway.pool.can_connect()

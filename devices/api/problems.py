@@ -143,9 +143,11 @@ def clauses_of(clauses: Iterable[Clause]) -> list[dict[str, Any]]:
     return [{"tag": clause.step.tag.name, "is_met": clause.is_met, "detail": clause.detail} for clause in clauses]
 
 
-def of_run(run: RunRecord) -> HttpResponse:
+def of_run(run: RunRecord, *, retry_s: float | None = None) -> HttpResponse:
     """A problem by the final state of a run; the run comes along, so that the caller sees `effect` and `retry`."""
-    return answer(OUTCOMES[run.state], run.detail, instance=address_of_run(run), run=run.as_json())
+    kind = OUTCOMES[run.state]
+    wait_s = retry_s if kind.retry_s is not None else None
+    return answer(kind, run.detail, retry_s=wait_s, instance=address_of_run(run), run=run.as_json())
 
 
 def address_of_run(run: RunRecord) -> str:

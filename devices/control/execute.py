@@ -26,7 +26,7 @@ from devices.plc.phases import Conversation
 from devices.plc.pool import Pool, Turn
 from devices.plc.sequence import SEQUENCE, sequence_limit, wrapped
 from devices.plc.specs import CommandSpec, PLCSpec
-from devices.plc.trace import Trace
+from devices.plc.trace import Stage, Trace
 
 logger = logging.getLogger(__name__)
 
@@ -207,6 +207,8 @@ class Execution:
                     result=outcome.result,
                     trace=list(self._trace.entries),
                     frames=self._trace.frames.as_json() if settings.FRAMES_DAYS > 0 else [],
+                    # Recorded early where nothing is looked at; now it is known that the trigger was not sent.
+                    triggered_at=None if self._trace.stage is Stage.BEFORE else self._record.triggered_at,
                     finished_at=timezone.now(),
                 )
             except IllegalMove:

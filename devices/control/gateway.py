@@ -86,6 +86,11 @@ class Gateway:
         task.add_done_callback(lambda done: self._note_end(done, order.plc.id))
         return underway
 
+    def retry_after_s(self, run: RunRecord) -> float | None:
+        """How long a run's PLC, which is offline, will be left alone; None where nothing is known."""
+        health = self.pool.health(run.plc_id)
+        return None if health.next_try_s is None else max(1.0, health.next_try_s - asyncio.get_running_loop().time())
+
     def withdraw(self, cancelled: RunRecord) -> None:
         """Take a run whose row is cancelled out of the queue, if it waits here."""
         if underway := self.of_number(cancelled.id):

@@ -29,6 +29,10 @@ class LinkUnavailable(ModbusError):
     """No working link to the PLC: nothing was sent."""
 
 
+class NoResources(LinkUnavailable):
+    """The gateway itself has no descriptor or port left to connect with: nothing was sent, the PLC may be well."""
+
+
 class DeviceException(ModbusError):
     """The PLC answered with a Modbus exception: it received the request and said no."""
 

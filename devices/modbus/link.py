@@ -17,8 +17,8 @@ from pymodbus.client import AsyncModbusTcpClient
 from pymodbus.exceptions import ConnectionException, ModbusException
 from pymodbus.pdu import ModbusPDU
 
-from devices.modbus import answers, names
-from devices.modbus.errors import DeviceException, LinkUnavailable, Unconfirmed, WrongAnswer
+from devices.modbus import answers, names, resources
+from devices.modbus.errors import DeviceException, LinkUnavailable, NoResources, Unconfirmed, WrongAnswer
 from devices.modbus.types import ADDRESS_SPACE, Endpoint, Table, Words, WriteFunctions
 
 READ_REGISTERS, READ_BITS = 125, 2000  # a request; Modbus V1.1b3 sections 6.1 to 6.4
@@ -157,12 +157,16 @@ class Link:
                 await self._connect(address)
             except OSError as error:
                 await self.close()
-                reason = next(words for kind, words in _REASONS if isinstance(error, kind))
-                failure = LinkUnavailable(f"{self}: {reason}")
+                failure = self._why_not_connected(error)
                 failure.__cause__ = error
             else:
                 return
         raise failure
+
+    def _why_not_connected(self, error: OSError) -> LinkUnavailable:
+        if resources.is_shortage(error):
+            return NoResources(f"{self}: the gateway has no descriptor or port left to connect with")
+        return LinkUnavailable(f"{self}: {next(words for kind, words in _REASONS if isinstance(error, kind))}")
 
     async def _connect(self, address: str) -> None:
         self._gone.clear()

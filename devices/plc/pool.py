@@ -7,7 +7,8 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from itertools import count
 
-from devices.modbus.errors import LinkUnavailable, ModbusError
+from devices.modbus import resources
+from devices.modbus.errors import LinkUnavailable, ModbusError, NoResources
 from devices.modbus.link import Link, OnFrame
 from devices.plc.errors import PLCOffline, PoolClosed
 from devices.plc.health import PROBE_FIRST_S, PROBE_LONGEST_S, Health, HealthState, probe_delay_s
@@ -91,6 +92,9 @@ class Turn:
         link.on_frame = on_frame  # some say something unasked as soon as they are connected to
         try:
             await link.open()
+        except NoResources:
+            self._pool.note_shortage()
+            raise
         except LinkUnavailable as error:
             self._pool.note_failure(self._peer, str(error))
             raise
@@ -118,6 +122,7 @@ class Pool:
     ) -> None:
         self.is_closed = False
         self._peers: dict[int, Peer] = {}
+        self._is_short = False
         self._on_health = on_health
         self._probe_first_s = probe_first_s
         self._probe_longest_s = probe_longest_s
@@ -150,6 +155,15 @@ class Pool:
         """What is known of a PLC's reachability."""
         peer = self._peers.get(plc_id)
         return peer.health if peer else Health()
+
+    def can_connect(self) -> bool:
+        """Not short of descriptors or ports; once it was, it is tried until they are there again."""
+        self._is_short = self._is_short and not resources.are_left()
+        return not self._is_short
+
+    def note_shortage(self) -> None:
+        """This process could not connect: no PLC is to blame."""
+        self._is_short = True
 
     def refresh(self, plcs: Mapping[int, PLCSpec]) -> None:
         """Take over changed settings: links, probes and health of changed, disabled or deleted PLCs go."""

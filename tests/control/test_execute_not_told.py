@@ -32,8 +32,7 @@ class TestAConnection:
         run = await was_not_told(record, machine)
         assert "refused" in record.detail
         assert record.retry == "safe"
-        # Of a plain command T3 is recorded with T2, before the connection: the stricter of the two.
-        assert (run.triggered_at is None) is (command == "start_batch")
+        assert run.triggered_at is None, "also of a plain command, whose T3 was recorded with T2"
         assert run.started_at is not None
 
     async def test_that_is_reset_at_once_writes_nothing(self, machine: FaultServer, line: PLC) -> None:

@@ -238,6 +238,7 @@ class TestDeadPLCs:
             await ended(await call(mes), FAILED)
         answer = await call(mes)
         assert "offline" in (await ended(answer, FAILED)).detail
+        assert 5 < int(answer["Retry-After"]) <= 10, "the caller is told when the PLC is tried again"
         assert machine.connects == 3
         assert machine.writes == []
 

@@ -1,0 +1,60 @@
+"""No descriptor is left: the machine is not told, no PLC is blamed, and nobody is sent here until there are some."""
+
+import contextlib
+import os
+import resource
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from django.test import AsyncClient
+
+from devices.control.gateway import current
+from devices.models import PLC
+from devices.plc.health import HealthState
+from tests.doubles.fault_server import FaultServer
+from tests.faults.ends import FAILED, SUCCEEDED, call, ended, saw
+
+READY = "/api/health/ready"
+
+
+@contextmanager
+def no_descriptor_left() -> Iterator[None]:
+    """Take all that this process may have."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    highest = max(int(name) for name in os.listdir("/dev/fd"))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (highest + 5, hard))
+    taken: list[int] = []
+    try:
+        with contextlib.suppress(OSError):
+            while True:
+                taken.append(os.open(os.devnull, os.O_RDONLY))
+        yield
+    finally:
+        for descriptor in taken:
+            os.close(descriptor)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+class TestNoDescriptorLeft:
+    async def test_fails_the_run_with_the_true_reason_and_turns_ready_red_until_there_is_one(
+        self, mes: AsyncClient, machine: FaultServer
+    ):
+        await ended(await call(mes), SUCCEEDED)  # the database is open, the key is known
+        with no_descriptor_left():
+            answer = await call(mes)
+            ready = await mes.get(READY)
+        run = await ended(answer, FAILED)
+        assert "the gateway has no descriptor or port left" in run.detail
+        assert int(answer["Retry-After"]) >= 1
+        assert ready.status_code == 503
+        saw(machine, [1, 0])
+        assert (await mes.get(READY)).status_code == 200
+        await ended(await call(mes), SUCCEEDED)
+
+    async def test_makes_no_plc_offline(self, mes: AsyncClient, machine: FaultServer, line: PLC):
+        await ended(await call(mes), SUCCEEDED)
+        with no_descriptor_left():
+            answers = [await call(mes) for _ in range(4)]
+        for answer in answers:
+            assert "no descriptor" in (await ended(answer, FAILED)).detail
+        assert current().pool.health(line.pk).state is HealthState.ONLINE
