@@ -38,4 +38,5 @@ def _plc(gateway: Gateway, plc: PLCSpec) -> dict[str, Any]:
         "profile": plc.profile,
         "state": health.state.value if plc.is_enabled else "disabled",
         "reason": health.reason if plc.is_enabled else "",
+        "mark": health.mark,
     }

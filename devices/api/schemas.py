@@ -120,6 +120,9 @@ class PLCOut(Schema):
     profile: str = Field(description="machine type")
     state: Annotated[str, _one_of(*PLC_STATES)] = Field(description="what the last conversation found")
     reason: str = Field(description="why it is not reachable")
+    mark: str = Field(
+        description="the last answer that did not belong to what was asked; empty if none since the start"
+    )
 
 
 class PLCListOut(Schema):

@@ -137,7 +137,8 @@ class Gateway:
             logger.error("a run ended without a record: %s", error)
 
     def _note_health(self, plc: PLCSpec, health: Health) -> None:
-        self.announcer.tell_plc({"id": plc.id, "name": plc.name, "state": health.state.value, "reason": health.reason})
+        told = {"state": health.state.value, "reason": health.reason, "mark": health.mark}
+        self.announcer.tell_plc({"id": plc.id, "name": plc.name, **told})
 
     def _note_registry(self, plcs: Mapping[str, PLCSpec]) -> None:
         self.pool.refresh({plc.id: plc for plc in plcs.values()})

@@ -85,9 +85,9 @@ def _runs() -> QuerySet[Run]:
 def _with_state(plc: Mapping[str, Any]) -> Row:
     shown = {name: plc[name] for name in ("id", "name", "title", "area", "last_run_id")}
     if not plc["is_enabled"]:
-        return {**shown, "state": "disabled", "reason": ""}
+        return {**shown, "state": "disabled", "reason": "", "mark": ""}
     health = _health(plc["id"])
-    return {**shown, "state": health.state.value, "reason": health.reason}
+    return {**shown, "state": health.state.value, "reason": health.reason, "mark": health.mark}
 
 
 def _health(plc_id: int) -> Health:

@@ -27,11 +27,20 @@ class Health:
     """In a row, up to now."""
     next_try_s: float | None = None
     """While offline: when the next probe goes out."""
+    mark: str = ""
+    """The last answer that did not belong to what was asked: a person has to look at the PLC, or what is before it.
+
+    It stays when right answers follow, until the gateway or the PLC's settings change.
+    """
 
     def after_success(self, now: float) -> "Health":
         """The PLC answered."""
         since = self.since if self.state is HealthState.ONLINE else now
-        return Health(state=HealthState.ONLINE, since=since)
+        return Health(state=HealthState.ONLINE, since=since, mark=self.mark)
+
+    def after_wrong_answer(self, mark: str) -> "Health":
+        """The PLC answered something else than it was asked."""
+        return replace(self, mark=mark)
 
     def after_failure(self, reason: str, now: float) -> "Health":
         """The PLC could not be reached or did not serve us."""
@@ -39,7 +48,7 @@ class Health:
         if failures < OFFLINE_AFTER:
             return replace(self, reason=reason, failures=failures)
         since = self.since if self.state is HealthState.OFFLINE else now
-        return Health(state=HealthState.OFFLINE, since=since, reason=reason, failures=failures)
+        return replace(self, state=HealthState.OFFLINE, since=since, reason=reason, failures=failures)
 
 
 def probe_delay_s(tries: int, *, first_s: float = PROBE_FIRST_S, longest_s: float = PROBE_LONGEST_S) -> float:

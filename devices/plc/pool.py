@@ -8,7 +8,7 @@ from dataclasses import replace
 from itertools import count
 
 from devices.modbus import resources
-from devices.modbus.errors import LinkUnavailable, ModbusError, NoResources
+from devices.modbus.errors import LinkUnavailable, ModbusError, NoResources, WrongAnswer
 from devices.modbus.link import Link, OnFrame
 from devices.plc.errors import PLCOffline, PoolClosed
 from devices.plc.health import PROBE_FIRST_S, PROBE_LONGEST_S, Health, HealthState, probe_delay_s
@@ -78,6 +78,9 @@ class Turn:
         session = Session(link, self.plc)
         try:
             yield session
+        except WrongAnswer as error:
+            self._pool.note_wrong_answer(self._peer, str(error))
+            raise
         except LinkUnavailable as error:
             if not link.has_answered:
                 self._pool.note_failure(self._peer, str(error))
@@ -187,6 +190,10 @@ class Pool:
         """The PLC answered."""
         self._change_health(peer, peer.health.after_success(asyncio.get_running_loop().time()))
 
+    def note_wrong_answer(self, peer: Peer, mark: str) -> None:
+        """What the PLC says cannot be relied on: mark it for a person to look at."""
+        self._change_health(peer, peer.health.after_wrong_answer(mark))
+
     def note_failure(self, peer: Peer, reason: str) -> None:
         """The PLC could not be reached; after several times it is offline and a probe looks for it."""
         self._change_health(peer, peer.health.after_failure(reason, asyncio.get_running_loop().time()))
@@ -196,7 +203,8 @@ class Pool:
 
     def _change_health(self, peer: Peer, health: Health) -> None:
         before, peer.health = peer.health, health
-        if self._on_health and (before.state, before.reason) != (health.state, health.reason):
+        told = [(known.state, known.reason, known.mark) for known in (before, health)]
+        if self._on_health and told[0] != told[1]:
             self._on_health(peer.plc, health)
 
     def _peer_of(self, plc: PLCSpec) -> Peer:

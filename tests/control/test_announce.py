@@ -134,7 +134,7 @@ class TestNewsOfAPLC:
             await call("reset")
         told = lambda: [news["plc"] for news in page.news if news["kind"] == "plc"]  # noqa: E731
         await eventually(lambda: told()[-1]["state"] == "offline")
-        assert told()[0] == {"id": line.pk, "name": "press-1", "state": "online", "reason": ""}
+        assert told()[0] == {"id": line.pk, "name": "press-1", "state": "online", "reason": "", "mark": ""}
         assert "refused" in told()[-1]["reason"]
 
 

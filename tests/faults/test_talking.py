@@ -121,6 +121,17 @@ class TestOnTheTrigger:
         assert machine.coils[0] == 0
         await next_one_succeeds(mes, machine)
 
+    @by_name(WRONG)
+    async def test_an_answer_that_belongs_to_nothing_marks_the_plc_until_somebody_looks(
+        self, mes: AsyncClient, machine: FaultServer, fault: Fault
+    ):
+        machine.misbehave(fault, functions=WRITES, at="start")
+        await ended(await call(mes), UNKNOWN)
+        await next_one_succeeds(mes, machine)
+        plc = (await mes.get("/api/plcs/press-1")).json()
+        assert plc["state"] == "online"
+        assert "write of 1 coil at 0" in plc["mark"]
+
     @by_name(DOUBTFUL)
     async def test_a_doubtful_answer_to_a_plain_command_is_unknown(
         self, mes: AsyncClient, machine: FaultServer, fault: Fault

@@ -37,6 +37,7 @@ class TestPLCs:
                 "area": "Hall A",
                 "state": "unknown",
                 "reason": "",
+                "mark": "",
                 "last_run_id": None,
             }
         ]

@@ -44,10 +44,10 @@ export class Board {
   }
 
   /** Take a PLC's state. */
-  takePLC({ id, state, reason }) {
+  takePLC({ id, state, reason, mark }) {
     const plc = this.plcs.find((other) => other.id === id);
     // Disabled is the engineer's word; what an attempt under way still finds out does not change it.
-    if (plc && plc.state !== "disabled") Object.assign(plc, { state, reason });
+    if (plc && plc.state !== "disabled") Object.assign(plc, { state, reason, mark });
   }
 
   plc(name) {

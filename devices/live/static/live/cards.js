@@ -40,6 +40,7 @@ function content(plc, run, waiting) {
     el("p", { class: "card-state" }, pill(describe(PLC_STATES, stateOf(plc))), el("span", {}, plc.area)),
     el("div", { class: "card-name" }, el("h3", {}, plc.title || plc.name), plc.title ? el("code", {}, plc.name) : ""),
     plc.reason ? el("p", { class: "reason" }, plc.reason) : "",
+    plc.mark ? el("p", { class: "reason mark" }, `Gave a wrong answer, have it looked at: ${plc.mark}`) : "",
     run ? lastRun(run, plc.reason, run.state === "running" ? waiting : 0) : el("p", { class: "last none" }, "No run yet"),
   ].filter((child) => child !== "");
 }
