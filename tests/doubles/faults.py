@@ -202,8 +202,9 @@ def flood(size: int = 800_000, octet: int = 0xAA) -> Fault:
 
     async def fault(exchange: Exchange) -> None:
         exchange.carry_out()
-        for _ in range(size // 10_000):
-            await exchange.send(bytes([octet]) * 10_000)
+        piece = bytes([octet]) * 10_000  # one object, however often it is sent and recorded
+        for _ in range(size // len(piece)):
+            await exchange.send(piece)
 
     return fault
 

@@ -149,7 +149,7 @@ class TestABatch:
     async def test_is_recorded_with_all_that_was_said_to_the_machine(self, mes, machine):
         started = (await mes.put(PRESS, json={"batsize": 20, "noksize": 5})).json()
         run = (await mes.get(f"/api/runs/{started['id']}")).json()
-        trace, frames, definition = (run.pop(name) for name in ("trace", "frames", "definition"))
+        trace, frames, definition, _ = (run.pop(name) for name in ("trace", "frames", "definition", "history"))
         assert run == started
         assert [bytes.fromhex(frame["hex"]) for frame in frames] == [raw for _, raw in machine.wire]
         assert (definition["plc"]["name"], definition["command"]["name"]) == ("press-7", "start_batch")
