@@ -13,6 +13,8 @@ from devices.models import Effect, Retry, State
 from devices.plc.errors import HandshakeIncomplete, InterlockOpen, NoAcknowledge, PLCSaidNo, ReadBackMismatch
 from devices.plc.trace import Stage
 
+STARTS = frozenset({State.QUEUED, State.RUNNING})
+"""As what a run is stored first: it waits for its turn, or the PLC is free and it has its turn at once."""
 MOVES: dict[State, frozenset[State]] = {
     State.QUEUED: frozenset({State.RUNNING, State.FAILED, State.EXPIRED, State.CANCELLED}),
     State.RUNNING: frozenset(
