@@ -82,7 +82,6 @@ class Execution:
         try:
             async with AsyncExitStack() as held:
                 turn = await self._begin(held)
-                self._patience.require_not_late()
                 # T4 belongs to the turn: the next run on this PLC starts when this one is settled.
                 await self._settle(await self._outcome(turn))
         except BaseException as error:
@@ -139,6 +138,7 @@ class Execution:
     async def _outcome(self, turn: Turn) -> Outcome:
         conversation = Conversation(self._order.command, self._values(), trace=self._trace)
         try:
+            self._patience.require_not_late()
             return outcomes.succeeded(await conversation.carry_out(turn, self._record_trigger))
         except EXPECTED as error:
             return self._outcome_of(error)

@@ -17,7 +17,7 @@ from django.db.models import Max
 
 from devices.control.definitions import StoredDefinitions
 from devices.control.errors import IllegalMove, KeyTaken, RecordUnavailable
-from devices.control.outcomes import MOVES
+from devices.control.outcomes import MOVES, STARTS
 from devices.control.records import RunRecord
 from devices.control.stored import by_key
 from devices.models import Run, State
@@ -68,7 +68,12 @@ class Journal:
         self._thread = None
 
     async def accept(self, **fields: Any) -> RunRecord:
-        """Store a new run; KeyTaken if its key stands on another, RecordUnavailable if the database refuses."""
+        """Store a new run; KeyTaken if its key stands on another, RecordUnavailable if the database refuses.
+
+        IllegalMove where no run begins like this, or another run of its PLC is running.
+        """
+        if (state := fields.get("state", State.QUEUED)) not in STARTS:
+            raise IllegalMove(f"no run begins as {state}")
         return await self._hand_in(fields, None)
 
     async def change(self, record: RunRecord, **fields: Any) -> RunRecord:

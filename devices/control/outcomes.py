@@ -13,6 +13,8 @@ from devices.models import Effect, Retry, State
 from devices.plc.errors import HandshakeIncomplete, InterlockOpen, NoAcknowledge, PLCSaidNo, ReadBackMismatch
 from devices.plc.trace import Stage
 
+STARTS = frozenset({State.QUEUED, State.RUNNING})
+"""As what a run is stored first: it waits for its turn, or the PLC is free and it has its turn at once."""
 MOVES: dict[State, frozenset[State]] = {
     State.QUEUED: frozenset({State.RUNNING, State.FAILED, State.EXPIRED, State.CANCELLED}),
     State.RUNNING: frozenset(
@@ -24,6 +26,7 @@ MOVES: dict[State, frozenset[State]] = {
 }
 """Every other state is the end."""
 
+NOT_CLEARED = " The handshake could not be cleared: do that at the PLC."
 REFUSED_CODES = frozenset({1, 2, 3, 7})  # it said no; faults.md, "Modbus exceptions"
 
 
@@ -120,7 +123,7 @@ def _before_trigger(error: BaseException) -> Outcome:
             detail=f"An interlock is open, nothing was written: {error}.",
         )
     is_refused = isinstance(error, DeviceException) and error.code not in BUSY
-    if is_refused or isinstance(error, ReadBackMismatch):
+    if is_refused or isinstance(error, (ReadBackMismatch, ValueRefused)):
         return failed(f"The machine was not told: {error}.", Retry.AFTER_FIX)
     if isinstance(error, RecordUnavailable):
         return failed(f"The machine was not told, because the record could not be stored: {error}.")
@@ -146,12 +149,13 @@ def _after_trigger(error: BaseException, stage: Stage, *, is_clean: bool) -> Out
         )
     if isinstance(error, PLCSaidNo):
         effect = Effect.APPLIED if error.is_applied else Effect.NONE
-        left = "" if is_clean else " The handshake could not be cleared: do that at the PLC."
+        left = "" if is_clean else NOT_CLEARED
         return faulted(f"The PLC reports an error: {error}.{left}", effect)
     if stage is Stage.CONFIRMED and isinstance(error, DeviceException):
         return faulted(f"The PLC acknowledged, but its result could not be read: {error}.", Effect.APPLIED)
-    if isinstance(error, NoAcknowledge) and is_clean:
-        return timed_out(f"The machine was told but did not acknowledge: {error}. Look at the machine.")
+    if isinstance(error, NoAcknowledge):
+        silent = f"The machine was told but did not acknowledge: {error}."
+        return timed_out(f"{silent} Look at the machine.") if is_clean else unknown(f"{silent}{NOT_CLEARED}")
     heard = "acknowledged" if stage is Stage.CONFIRMED else "was told"
     return unknown(f"The machine {heard}, then contact was lost: {_say(error)}. Look at the machine.")
 

@@ -44,7 +44,7 @@ class Patience:
     def end(self) -> None:
         """Wait no more: the run was withdrawn."""
         self._is_withdrawn = True
-        if self._wait is not None:
+        if self._wait is not None and not self._wait.expired():  # it ends by itself otherwise
             self._wait.reschedule(self._clock())
 
     def _require_any(self, *, is_over: bool = False) -> None:

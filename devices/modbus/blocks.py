@@ -52,8 +52,8 @@ class Block:
 def merge_reads(reads: Sequence[Read], limits: Limits) -> tuple[Block, ...]:
     """Join what touches or overlaps in one table, as long as the PLC answers it in one request.
 
-    A value is never split. What was asked for last is read last: who gives an error word after an acknowledge hears
-    the error at least as late as the acknowledge.
+    A value is never split. What was asked for last is read last; what it was joined with comes as late, so that of two
+    others the one that was asked for first may come second.
     """
     blocks: list[Block] = []
     for place, read in sorted(enumerate(reads), key=lambda item: (item[1].table, item[1].address, item[1].count)):

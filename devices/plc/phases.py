@@ -150,10 +150,12 @@ class Conversation:
                 await self._wait(session, tuple(together), self._command.of(Phase.FAIL_IF))
             self._trace.stage = Stage.CONFIRMED
             result = await self._read(session, self._command.of(Phase.READ))
+            await self._clean_up(session)
+        except HandshakeIncomplete:
+            raise  # the PLC answered, and its handshake does not end: a second time would say the same
         except BaseException:
             await self._clean_up_after_error(session, turn)
             raise
-        await self._clean_up(session)
         return result
 
     async def _trigger(self, session: Session) -> None:
@@ -170,23 +172,34 @@ class Conversation:
     async def _wait(self, session: Session, steps: Sequence[StepSpec], errors: Sequence[StepSpec] = ()) -> None:
         """Look until all conditions hold at once and none of the PLC's `errors` does.
 
-        The errors are looked at last: a PLC that acknowledges and reports an error at once said no. An exception to
-        a look is no answer to the trigger.
+        A PLC that acknowledges and reports an error at once said no. An exception to a look is no answer to the
+        trigger.
         """
         clock = asyncio.get_running_loop().time
         end = clock() + min(step.timeout_s or self._command.time_limit_s for step in steps)
         while True:
-            looks = await self._look(session, (*steps, *errors))
-            waited, reported = looks[: len(steps)], looks[len(steps) :]
+            waited, reported = await self._look_for_answer(session, steps, errors)
             said_no = any(found.is_met for found in reported)
             is_met = all(found.is_met for found in waited) and all(found.refusal is None for found in reported)
             if said_no or is_met or clock() >= end:
                 break
             await asyncio.sleep(self._command.poll_interval_s)
-        self._note_last(looks, {} if said_no or is_met else {"error": "not met in time"})
+        self._note_last((*waited, *reported), {} if said_no or is_met else {"error": "not met in time"})
         _require_no_error(reported)
         if not is_met:
             raise NoAcknowledge(_what_is_missing(waited))
+
+    async def _look_for_answer(
+        self, session: Session, steps: Sequence[StepSpec], errors: Sequence[StepSpec]
+    ) -> tuple[Sequence[Look], Sequence[Look]]:
+        """What is waited for and the errors, which are never read earlier than an acknowledge that counts."""
+        looks = await self._look(session, (*steps, *errors))
+        waited, reported = looks[: len(steps)], looks[len(steps) :]
+        is_answered = all(found.is_met for found in waited) and not any(found.is_met for found in reported)
+        if errors and is_answered and not session.reads_at_once([found.step.tag for found in looks]):
+            # Joined reads come in another order: an error may have been set since, together with the acknowledge.
+            reported = await self._look(session, errors)
+        return waited, reported
 
     def _note_last(self, looks: Sequence[Look], fault: Mapping[str, Value]) -> None:
         for found in looks:

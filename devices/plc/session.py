@@ -41,9 +41,16 @@ class Session:
         An exception of the PLC stands in the place of the tag that it is about.
         """
         readings: dict[int, Reading] = {}
-        for block in merge_reads([Read(tag.table, tag.address, tag.count) for tag in tags], self._plc.limits):
+        for block in self._blocks(tags):
             readings |= await self._read_block(block, tags)
         return tuple(readings[place] for place in range(len(tags)))
+
+    def reads_at_once(self, tags: Sequence[TagSpec]) -> bool:
+        """Whether all of them come in one request."""
+        return len(self._blocks(tags)) == 1
+
+    def _blocks(self, tags: Sequence[TagSpec]) -> Sequence[Block]:
+        return merge_reads([Read(tag.table, tag.address, tag.count) for tag in tags], self._plc.limits)
 
     async def _read_block(self, block: Block, tags: Sequence[TagSpec]) -> dict[int, Reading]:
         try:
@@ -52,7 +59,7 @@ class Session:
             if len(block.members) == 1:
                 return {block.members[0]: error}
             # One of them is at fault, or the PLC has a hole there: the others can still be read.
-            return {place: await self._reading(tags[place]) for place in block.members}
+            return {place: await self._reading(tags[place]) for place in sorted(block.members)}
         starts = {place: tags[place].address - block.address for place in block.members}
         return {
             place: codec.decode(tags[place], words[start : start + tags[place].count])

@@ -12,8 +12,10 @@ from tests.control import rows
 from tests.control.rows import call, stored_as
 from tests.doubles import faults
 from tests.doubles.fault_server import FaultServer
+from tests.doubles.wire import Exchange, Fault
 
 ALARM = 20  # input register
+ACK = 3  # discrete input
 LABELS = {"0": "none", "3": "jam at infeed"}
 JAM = {"phase": "fail_if", "tag": "alarm", "operator": "!=", "value": "0", "message": "the feeder stopped"}
 
@@ -41,6 +43,16 @@ async def add(press: PLC, *more: dict[str, Any], without: tuple[str, ...] = ()) 
     await database_sync_to_async(store)()
 
 
+def acknowledging_with_an_error(machine: FaultServer) -> Fault:
+    """The alarm is told as it is; at once after that the machine acknowledges, and with an alarm."""
+
+    async def fault(exchange: Exchange) -> None:
+        await exchange.answer()
+        machine.discrete_inputs[ACK], machine.input_registers[ALARM] = 1, 3
+
+    return fault
+
+
 class TestThePLCsOwnNo:
     @pytest.mark.parametrize(("is_applied", "effect"), [(False, Effect.NONE), (True, Effect.APPLIED)])
     async def test_ends_the_run_faulted_in_its_own_words_and_the_trigger_is_cleared(
@@ -64,6 +76,19 @@ class TestThePLCsOwnNo:
         record = await call("feed")  # `machine` acknowledges at once
         assert record.state == State.FAULTED
         assert machine.discrete_inputs[3] == 0, "the acknowledge went with the cleared trigger"
+
+    async def test_counts_where_it_was_looked_at_before_the_acknowledge_that_comes_with_it(
+        self, machine: FaultServer, press: PLC, gateway: Gateway
+    ) -> None:
+        """A second error is joined with the acknowledge, so that the first one's word is read earlier than both."""
+        await add(press, JAM, {"phase": "fail_if", "tag": "fault", "operator": "==", "value": "1"})
+        machine.on_write("start", lambda value: value and machine.discrete_inputs.__setitem__(ACK, 0))
+        machine.misbehave(acknowledging_with_an_error(machine), functions=(4,), skip=1)
+        record = await call("feed")
+        assert record.state == State.FAULTED
+        assert "alarm is 3 (jam at infeed)" in record.detail
+        run = await stored_as(record)
+        assert [entry["read"] for entry in run.trace if entry["phase"] == "fail_if"][-2:] == [3, False]
 
     async def test_is_no_answer_where_it_stood_before_and_then_nothing_is_written(
         self, machine: FaultServer, press: PLC, gateway: Gateway

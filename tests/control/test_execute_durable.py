@@ -8,8 +8,8 @@ from django.utils import timezone
 from devices.control.gateway import Gateway
 from devices.control.records import RunRecord
 from devices.models import PLC, Effect, Run, State
-from tests.control.databases import commits_of_the_journal, elsewhere, eventually
-from tests.control.rows import call, runs, stored_as, the_run
+from tests.control.databases import WriteLock, commits_of_the_journal, elsewhere, eventually
+from tests.control.rows import call, change_command, runs, stored_as, the_run
 from tests.doubles import faults
 from tests.doubles.fault_server import FaultServer
 
@@ -156,6 +156,30 @@ class TestTwoCommandsAtOnce:
         assert second.started_at is None
         assert "busy" in second.detail
         assert machine.writes_to("start") == [1, 0]
+
+    async def test_never_overlap_where_the_first_was_stored_too_late_to_be_told(
+        self,
+        machine: FaultServer,
+        line: PLC,
+        gateway: Gateway,
+        write_lock: WriteLock,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        await change_command("start_batch", expires_after_s=0.1)
+        plc = await gateway.registry.find("press-1")
+        seen: list[tuple[State, bool]] = []
+        told = gateway.journal._on_commit
+        monkeypatch.setattr(
+            gateway.journal,
+            "_on_commit",
+            lambda run: (seen.append((run.state, gateway.pool.is_free(plc))), told(run)),
+        )
+        await asyncio.to_thread(write_lock.take)
+        late = asyncio.create_task(call())
+        await asyncio.sleep(0.3)
+        await asyncio.to_thread(write_lock.free)
+        assert (await late).state == State.FAILED
+        assert seen == [(State.RUNNING, False), (State.FAILED, False)], "its turn ends with its record"
 
     async def test_are_refused_by_the_database_where_another_process_runs_one(
         self, machine: FaultServer, line: PLC

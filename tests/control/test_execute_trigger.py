@@ -191,6 +191,28 @@ class TestAnAcknowledge:
         assert (record.state, record.effect) == (State.UNKNOWN, Effect.UNKNOWN)
 
 
+class TestACleanup:
+    """After an acknowledge: a trigger that stays set would keep the next command from being seen."""
+
+    @pytest.mark.parametrize("fault", [faults.swallow, faults.reset_before, faults.mute, faults.reset_after])
+    async def test_during_which_the_link_is_lost_is_done_over_a_fresh_connection(
+        self, machine: FaultServer, line: PLC, fault
+    ) -> None:
+        machine.misbehave(fault, functions=WRITES, at="start", skip=1)
+        record = await call()
+        assert (record.state, record.effect) == (State.UNKNOWN, Effect.UNKNOWN)
+        assert machine.writes_to("start") == [1, 0, 0]
+        assert machine.connects == 2
+        await stored_as(record)
+        assert (await call()).state == State.SUCCEEDED
+
+    async def test_that_ends_in_the_plcs_no_is_not_done_again(self, machine: FaultServer, line: PLC) -> None:
+        machine.misbehave(faults.exception(2), functions=WRITES, at="start", skip=1)
+        await call()
+        assert machine.writes_to("start") == [1, 0]
+        assert machine.connects == 1
+
+
 class TestAPulse:
     """A trigger that is cleared with nothing to wait for."""
 

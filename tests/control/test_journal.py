@@ -169,7 +169,8 @@ class TestAChange:
         assert [run.state for run in await runs()] == [State.RUNNING, State.QUEUED]
 
     async def test_of_a_final_record_comes_only_by_reconciliation(self, press: PLC, journal: Journal) -> None:
-        record = await journal.accept(**a_run(press, state=State.UNKNOWN))
+        record = await journal.accept(**a_run(press, state=State.RUNNING))
+        record = await journal.change(record, state=State.UNKNOWN)
         record = await journal.change(record, state=State.SUCCEEDED, effect="applied")
         with pytest.raises(IllegalMove):
             await journal.change(record, state=State.FAULTED)

@@ -4,7 +4,7 @@ import pytest
 
 from devices.control import outcomes
 from devices.control.errors import RecordUnavailable
-from devices.modbus.errors import DeviceException, LinkUnavailable, Unconfirmed, WrongAnswer
+from devices.modbus.errors import DeviceException, LinkUnavailable, Unconfirmed, ValueRefused, WrongAnswer
 from devices.models import Effect, Retry, State
 from devices.plc.errors import (
     DeadlinePassed,
@@ -28,6 +28,7 @@ TABLE = [
     (Stage.BEFORE, RecordUnavailable("disk full"), State.FAILED, Effect.NONE, Retry.SAFE),
     (Stage.BEFORE, InterlockOpen("door"), State.REJECTED, Effect.NONE, Retry.AFTER_FIX),
     (Stage.BEFORE, ReadBackMismatch("15"), State.FAILED, Effect.NONE, Retry.AFTER_FIX),
+    (Stage.BEFORE, ValueRefused("too large"), State.FAILED, Effect.NONE, Retry.AFTER_FIX),
     (Stage.TRIGGER, LinkUnavailable("gone"), State.FAILED, Effect.NONE, Retry.SAFE),
     (Stage.TRIGGER, REFUSED, State.FAULTED, Effect.NONE, Retry.AFTER_FIX),
     (Stage.TRIGGER, BUSY, State.FAILED, Effect.NONE, Retry.SAFE),
@@ -59,6 +60,9 @@ class TestOutcomeOfAnError:
     def test_a_missing_acknowledge_whose_trigger_could_not_be_cleared_is_unknown(self) -> None:
         outcome = outcomes.of_error(NoAcknowledge("ack"), Stage.TOLD, is_clean=False)
         assert outcome.state is State.UNKNOWN
+        assert outcome.detail == (
+            "The machine was told but did not acknowledge: ack. The handshake could not be cleared: do that at the PLC."
+        )
 
     @pytest.mark.parametrize("stage", list(Stage))
     @pytest.mark.parametrize("error", [RuntimeError("bug"), KeyError(), *(row[1] for row in TABLE)])

@@ -4,7 +4,6 @@ import contextlib
 from collections.abc import Iterator
 from itertools import product
 from pathlib import Path
-from typing import Any
 
 import pytest
 from channels.db import database_sync_to_async
@@ -14,7 +13,7 @@ from devices.api.problems import OUTCOMES
 from devices.control import outcomes
 from devices.control.errors import IllegalMove, RecordUnavailable
 from devices.control.journal import Journal
-from devices.control.outcomes import MOVES, Outcome
+from devices.control.outcomes import MOVES, STARTS, Outcome
 from devices.control.records import RunRecord
 from devices.models import PLC, Run, State
 from devices.plc.trace import Stage
@@ -29,10 +28,11 @@ ILLEGAL = [pair for pair in PAIRS if pair not in LEGAL]
 
 
 def diagram() -> str:
-    """MOVES as mermaid draws it, in the order in which the states are declared."""
+    """STARTS and MOVES as mermaid draws them, in the order in which the states are declared."""
+    starts = [f"    [*] --> {state}" for state in State if state in STARTS]
     moves = [f"    {before} --> {after}" for before, after in LEGAL]
     ends = [f"    {state} --> [*]" for state in State if state not in MOVES]
-    return "\n".join(["```mermaid", "stateDiagram-v2", f"    [*] --> {State.QUEUED}", *moves, *ends, "```"])
+    return "\n".join(["```mermaid", "stateDiagram-v2", *starts, *moves, *ends, "```"])
 
 
 def table() -> str:
@@ -103,6 +103,12 @@ class TestTheJournal:
         with pytest.raises(RecordUnavailable, match="not running"):
             await Journal(on_commit=no_news).change(a_record(before), state=after)
 
+    @pytest.mark.parametrize("state", State)
+    async def test_takes_in_what_a_run_begins_as_and_nothing_else(self, state: State) -> None:
+        error = RecordUnavailable if state in STARTS else IllegalMove
+        with pytest.raises(error, match="not running" if state in STARTS else f"no run begins as {state}"):
+            await Journal(on_commit=no_news).accept(state=state)
+
     @pytest.mark.parametrize("before", State)
     async def test_changes_the_row_by_legal_moves_only(self, before: State, transactional_db: None) -> None:
         press = await database_sync_to_async(lambda: rows.make_plc(rows.make_profile()))()
@@ -118,8 +124,8 @@ class TestTheJournal:
 
 async def moved(journal: Journal, press: PLC, before: State, after: State) -> tuple[State, int]:
     """State and version of a run's row after somebody tried to move it; the row is gone afterwards."""
-    new: dict[str, Any] = {"plc_id": press.pk, "plc_name": press.name, "command": "start_batch", "caller": "user anna"}
-    record = await journal.accept(**new, state=before, accepted_at=timezone.now())
+    row = await Run.objects.acreate(plc=press, state=before, accepted_at=timezone.now())
+    record = RunRecord.from_row(row)
     with contextlib.suppress(IllegalMove):
         await journal.change(record, state=after)
     run = await Run.objects.aget()
