@@ -37,7 +37,7 @@ async def answer(request: HttpRequest, calling: Calling, caller: Caller) -> Http
         item if isinstance(item, Exception) else _request(item, key_of(calling.key, position), caller)
         for position, item in enumerate(items)
     ]
-    replies = await run_all(asked, caller, calling.limit_s)
+    replies = await run_all(asked, caller, calling.limit_s, group_key=calling.key)
     told = [
         _placed(reply, position) if isinstance(reply, Exception) and reply is not item else reply
         for position, (item, reply) in enumerate(zip(items, replies, strict=True))
