@@ -12,6 +12,8 @@ from devices.admin.bases import ModelAdmin
 from devices.admin.forms import TellingForm
 from devices.models import APIKey
 
+MADE = ("key_id", "created_at", "revoked_at")
+
 
 @admin.register(APIKey)
 class APIKeyAdmin(ModelAdmin):
@@ -23,13 +25,13 @@ class APIKeyAdmin(ModelAdmin):
     search_fields = ("name", "key_id")
     actions = ["revoke"]
 
-    def get_fields(self, request: HttpRequest, obj: APIKey | None = None) -> Any:
+    def get_fields(self, request: HttpRequest, obj: APIKey | None = None) -> Any:  # noqa: ARG002
         """Its name, and what it must send."""
-        return ("name", "needs_idempotency_key", *self.get_readonly_fields(request, obj))
+        return ("name", "needs_idempotency_key", *MADE) if obj else ("name", "needs_idempotency_key")
 
     def get_readonly_fields(self, request: HttpRequest, obj: APIKey | None = None) -> Any:  # noqa: ARG002
-        """What the making of the key settled."""
-        return ("key_id", "created_at", "revoked_at") if obj else ()
+        """What the making of the key settled: its name too, under which its runs and their Idempotency-Keys stand."""
+        return ("name", *MADE) if obj else ()
 
     def has_delete_permission(self, request: HttpRequest, obj: APIKey | None = None) -> bool:  # noqa: ARG002
         """A key's name stands in the records: it is revoked, not deleted."""

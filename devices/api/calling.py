@@ -37,10 +37,15 @@ def _header(name: str, says: str, **more: Any) -> dict[str, Any]:
     return {"in": "header", "name": name, "required": False, "description": says, "schema": {"type": "string", **more}}
 
 
-HEADER_PARAMETERS = [
-    _header("Idempotency-Key", KEY_SAYS, minLength=1, maxLength=LONGEST_KEY, pattern="^[!-~]+$"),
-    _header("Prefer", PREFER_SAYS),
-]
+def header_parameters(longest_key: int) -> list[dict[str, Any]]:
+    """The headers that a call may bring, for the docs."""
+    return [
+        _header("Idempotency-Key", KEY_SAYS, minLength=1, maxLength=longest_key, pattern="^[!-~]+$"),
+        _header("Prefer", PREFER_SAYS),
+    ]
+
+
+HEADER_PARAMETERS = header_parameters(LONGEST_KEY)
 HEADERS: dict[str, Any] = {"parameters": HEADER_PARAMETERS}
 """For the docs: ninja is not asked to read them, since a wrong one is a 400."""
 

@@ -7,10 +7,10 @@ from typing import Any
 from django.http import HttpRequest, HttpResponse
 
 from devices.api.body import LONGEST_NAME, Pairs, flat, load
-from devices.api.calling import HEADER_PARAMETERS, REPLAYED, Calling, as_json, of_reply
+from devices.api.calling import REPLAYED, Calling, as_json, header_parameters, of_reply
 from devices.api.handlers import answer_to
 from devices.control.errors import InvalidParameters
-from devices.control.group import MOST, key_of, run_all
+from devices.control.group import LONGEST_GROUP_KEY, MOST, key_of, run_all
 from devices.control.records import Caller
 from devices.control.submit import Reply, Request
 
@@ -25,7 +25,7 @@ ITEM = {"type": "object", "properties": FIELDS, "required": ["plc", "command"], 
 COMMANDS = {"type": "array", "items": ITEM, "minItems": 1, "maxItems": MOST}
 BODY = {"type": "object", "properties": {"commands": COMMANDS}, "required": ["commands"], "additionalProperties": False}
 DOCUMENTED: dict[str, Any] = {
-    "parameters": HEADER_PARAMETERS,
+    "parameters": header_parameters(LONGEST_GROUP_KEY),
     "requestBody": {"required": True, "content": {"application/json": {"schema": BODY | {"examples": [EXAMPLE]}}}},
 }
 
@@ -37,7 +37,7 @@ async def answer(request: HttpRequest, calling: Calling, caller: Caller) -> Http
         item if isinstance(item, Exception) else _request(item, key_of(calling.key, position), caller)
         for position, item in enumerate(items)
     ]
-    replies = await run_all(asked, caller, calling.limit_s)
+    replies = await run_all(asked, caller, calling.limit_s, group_key=calling.key)
     told = [
         _placed(reply, position) if isinstance(reply, Exception) and reply is not item else reply
         for position, (item, reply) in enumerate(zip(items, replies, strict=True))

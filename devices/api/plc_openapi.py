@@ -52,6 +52,11 @@ ELSEWHERE = (
     problems.NOT_READY,
 )
 """Problems that no command of a PLC meets."""
+NOTHING_READ: Part = {
+    "type": "object",
+    "description": "of a run that was reconciled: its result was never read",
+    "maxProperties": 0,
+}
 ENDS = frozenset(problems.OUTCOMES.values())
 """Problems that tell of a run."""
 
@@ -155,7 +160,7 @@ def _run(command: CommandSpec) -> Part:
     typed = {
         "command": {"type": "string", "const": command.name},
         "state": {"type": "string", "const": State.SUCCEEDED.value},
-        "result": {"$ref": SCHEMAS + _result_name(command)},
+        "result": {"anyOf": [{"$ref": SCHEMAS + _result_name(command)}, NOTHING_READ]},
     }
     return {**common, "title": _run_name(command), "properties": {**common["properties"], **typed}}
 

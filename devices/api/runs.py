@@ -10,15 +10,14 @@ from devices.api import group
 from devices.api.auth import caller_of
 from devices.api.calling import Calling, Wait
 from devices.api.schemas import (
-    GROUPING,
     LARGEST_ID,
     SETTLING,
-    GroupOut,
     RunFilter,
     RunListOut,
     RunOut,
     RunWithTraceOut,
     answers,
+    group_answers,
 )
 from devices.control.cancel import cancel
 from devices.control.gateway import current
@@ -45,7 +44,7 @@ async def list_runs(request: HttpRequest, wanted: Query[RunFilter]) -> dict[str,
 
 @router.post(
     "",
-    response={207: GroupOut} | answers(GroupOut, GROUPING),
+    response=group_answers(),
     operation_id="run_group",
     summary="Run commands on many PLCs",
     openapi_extra=group.DOCUMENTED,

@@ -246,6 +246,11 @@ def run_answers() -> dict[int, Any]:
     return answers(RunOut, COMMANDING) | {202: RunOut}
 
 
+def group_answers() -> dict[int, Any]:
+    """The `response` of an operation that runs a group: a good answer has a status for each command."""
+    return {207: GroupOut} | dict.fromkeys(GROUPING, ProblemOut)
+
+
 def with_problem_type(openapi: dict[str, Any]) -> None:
     """ninja knows one media type for all answers; those of errors have their own."""
     for operations in openapi["paths"].values():

@@ -1,5 +1,8 @@
 """Withdraw a run that still waits for its turn. The database decides who was first: the turn, or the withdrawal."""
 
+import asyncio
+import contextvars
+
 from django.utils import timezone
 
 from devices.control import outcomes
@@ -14,8 +17,14 @@ async def cancel(run_id: int, caller: Caller) -> RunRecord:
     """Move a queued run to `cancelled`, and take it out of the queue; its caller is answered at once.
 
     Raises UnknownRun, or RunNotQueued where it has had its turn or has ended. A run that waits in another process is
-    cancelled in its row: the move to `running` then fails there, so that the machine is never told.
+    cancelled in its row: the move to `running` then fails there, so that the machine is never told. Who asks for it
+    and goes away does not leave it half done: the row withdrawn, and its caller waiting on.
     """
+    # A fresh context: the request's own would drag its database thread and its cancellation along.
+    return await asyncio.shield(asyncio.create_task(_cancel(run_id, caller), context=contextvars.Context()))
+
+
+async def _cancel(run_id: int, caller: Caller) -> RunRecord:
     gateway = current()
     run = _queued(await look(run_id))
     outcome = outcomes.cancelled(f"Withdrawn by {caller.name} while it waited for its turn; the machine was not told.")

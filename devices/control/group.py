@@ -2,14 +2,22 @@
 
 import asyncio
 import contextvars
+import logging
 from collections.abc import Sequence
 
-from devices.control.errors import KeyRequired
+from channels.db import database_sync_to_async
+
+from devices.control import stored
+from devices.control.errors import KeyRequired, KeyReused
 from devices.control.records import Caller
 from devices.control.submit import LONGEST_KEY, Pending, Reply, Request, begin, require_key
 
+logger = logging.getLogger(__name__)
+
 MOST = 200  # commands of one group
 LONGEST_GROUP_KEY = LONGEST_KEY - len(f".{MOST - 1}")
+
+_fingerprints = database_sync_to_async(stored.fingerprints)
 
 
 def key_of(group_key: str | None, position: int) -> str | None:
@@ -21,19 +29,31 @@ def key_of(group_key: str | None, position: int) -> str | None:
 
 
 async def run_all(
-    requests: Sequence[Request | Exception], caller: Caller, limit_s: float | None
+    requests: Sequence[Request | Exception], caller: Caller, limit_s: float | None, *, group_key: str | None = None
 ) -> list[Reply | Exception]:
     """Start all, wait for all, and tell in each one's place its run or what kept it from being one.
 
     They start in the order given, which is their order in the queue of a PLC; across PLCs they run side by side.
     What could not even be read stands in the list as the error that it is. A caller that goes away cuts nothing, not
-    even the rest of the starting. KeyRequired where the caller needs keys and one has none: nothing is started then.
+    even the rest of the starting. KeyRequired where the caller needs keys and one has none, KeyReused where what was
+    started under the group's key stands no more in its place: nothing is started then.
     """
     if caller.needs_key and any(isinstance(request, Request) and request.key is None for request in requests):
         raise KeyRequired(f"{caller.name} must send an Idempotency-Key with each command, or one for the whole group")
+    if group_key is not None:
+        await _require_same(requests, caller, group_key)
     # A fresh context: the request's own would drag its database thread and its cancellation along.
     starting = asyncio.create_task(_begin_all(requests), context=contextvars.Context())
     return await asyncio.gather(*(_reply(pending, limit_s) for pending in await asyncio.shield(starting)))
+
+
+async def _require_same(requests: Sequence[Request | Exception], caller: Caller, group_key: str) -> None:
+    """A command that moved up, since one before it was taken out, would be started again under its new place's key."""
+    asked = {request.key: request.fingerprint for request in requests if isinstance(request, Request)}
+    known = await _fingerprints(caller.name, [f"{group_key}.{position}" for position in range(MOST)])
+    if any(asked.get(key) != fingerprint for key, fingerprint in known.items()):
+        logger.warning("%s used an Idempotency-Key for another group; nothing was started", caller.name)
+        raise KeyReused("this Idempotency-Key stands for another group of yours: nothing was started")
 
 
 async def _begin_all(requests: Sequence[Request | Exception]) -> list[Pending | Exception]:

@@ -154,6 +154,10 @@ class Pool:
         is_away = self.is_closed or peer.health.state is HealthState.OFFLINE
         return not is_away and peer.turns.is_free(plc.max_connections)
 
+    def waiting(self, plc: PLCSpec) -> int:
+        """How many wait for a turn with this PLC."""
+        return self._peer_of(plc).turns.waiting
+
     def health(self, plc_id: int) -> Health:
         """What is known of a PLC's reachability."""
         peer = self._peers.get(plc_id)

@@ -56,12 +56,13 @@ class TestNewKey:
 
 
 class TestKey:
-    def test_changes_its_name_only(self, engineer, key):
+    def test_keeps_its_name_under_which_its_idempotency_keys_stand(self, engineer, key):
+        """Renamed, the caller would be another one: what it sends again would be told to the machine again."""
         before = APIKey.objects.values().get()
         change = f"apikey/{before['id']}/change/"
-        other = {"name": "mes-line-2", "key_id": "x", "digest": "x", "created_at": "x", "revoked_at": "x"}
-        assert pages.send(engineer, change, other) == []
-        assert APIKey.objects.values().get() == before | {"name": "mes-line-2"}
+        made = {"name": "mes-line-2", "key_id": "x", "digest": "x", "created_at": "x", "revoked_at": "x"}
+        assert pages.send(engineer, change, {**made, "needs_idempotency_key": "on"}) == []
+        assert APIKey.objects.values().get() == before | {"needs_idempotency_key": True}
 
     def test_is_not_deleted(self, engineer, key):
         address = f"/admin/devices/apikey/{APIKey.objects.get().pk}/delete/"

@@ -90,6 +90,19 @@ class TestAQueuedRun:
         assert machine.writes_to(START) == [1, 0]
         assert machine.holding_registers[0] == 1
 
+    async def test_is_withdrawn_whole_by_a_caller_who_hangs_up(
+        self, mes: AsyncClient, running: Call, waiting: Call, write_lock: WriteLock
+    ):
+        """The row could be cancelled, and its caller wait on until the PLC's turn came."""
+        run = await queued()
+        await asyncio.to_thread(write_lock.take)
+        call = asyncio.create_task(cancel(mes, run.pk))
+        await asyncio.sleep(0.2)
+        call.cancel()
+        await asyncio.to_thread(write_lock.free)
+        problem_of(await asyncio.wait_for(waiting, 5), 409, "run-cancelled")
+        assert not running.done(), "it left the queue only with those before it"
+
     async def test_makes_room_for_the_next(self, mes: AsyncClient, machine: FaultServer, change, running, waiting, go):
         await change(max_waiting=1)
         run = await queued()

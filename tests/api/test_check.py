@@ -77,3 +77,14 @@ class TestACheck:
         run, told = await asyncio.gather(post(mes, CHECK.removesuffix("/check"), {}), post(mes, CHECK))
         assert (run.status_code, told.status_code) == (200, 200)
         assert machine.peak_connections == 1
+
+    async def test_is_refused_where_as_many_wait_as_may(self, mes: AsyncClient, machine: FaultServer, change):
+        """A command is not to wait behind ever more checks."""
+        await change(max_waiting=2)
+        machine.answer_delay_s = 0.05
+        answers = await asyncio.gather(*(post(mes, CHECK) for _ in range(20)))
+        refused = [answer for answer in answers if answer.status_code != 200]
+        assert len(refused) == 17
+        for answer in refused:
+            problem_of(answer, 503, "queue-full")
+        assert (await post(mes, CHECK)).status_code == 200

@@ -11,6 +11,7 @@ from django.test import AsyncClient
 from devices.api import problems
 from devices.api.schemas import ProblemOut, RunOut
 from devices.control.gateway import Gateway
+from devices.control.group import LONGEST_GROUP_KEY
 from tests.api.callers import put
 from tests.doubles.fault_server import FaultServer
 
@@ -95,6 +96,12 @@ class TestTheDocument:
             given = {(parameter["in"], parameter["name"]) for parameter in operations[name]["parameters"]}
             assert given >= {("header", "Idempotency-Key"), ("header", "Prefer"), ("query", "wait")}
             assert "202" in operations[name]["responses"]
+
+    def test_describes_a_group_as_it_is_answered(self, operations):
+        group = operations["POST /api/runs"]
+        assert [status for status in group["responses"] if int(status) < 400] == ["207"]
+        (key,) = [given for given in group["parameters"] if given["name"] == "Idempotency-Key"]
+        assert key["schema"]["maxLength"] == LONGEST_GROUP_KEY == 251
 
     @pytest.mark.django_db(transaction=True)
     async def test_fits_what_is_answered(self, mes: AsyncClient, machine: FaultServer):

@@ -212,8 +212,21 @@ class TestItIsTrue:
         assert result["required"] == ["batch_number"]
         run = (await post(mes, START)).json()
         assert is_valid(document, "start_batch_result", run["result"])
-        assert not is_valid(document, "start_batch_run", {**run, "result": {}})
+        assert not is_valid(document, "start_batch_result", {})
         assert not is_valid(document, "start_batch_run", {**run, "result": {"batch_number": "1"}})
+
+    async def test_of_a_run_that_was_reconciled(self, mes: AsyncClient, machine: FaultServer, document, anna: User):
+        """Asked again under its key it is 200, and nobody has read what the machine made of it."""
+        machine.swallow_answer_to((Table.COIL, 0))
+        key = {"Idempotency-Key": "k"}
+        run = problem_of(await post(mes, START, headers=key), 504, "run-unknown")["run"]
+        browser = AsyncClient()
+        await browser.aforce_login(anna)
+        seen = {"state": "succeeded", "reason": "the parts lie in the tray"}
+        assert (await post(browser, f"/api/runs/{run['id']}/reconcile", seen)).status_code == 200
+        again = await post(mes, START, headers=key)
+        assert (again.status_code, again.json()["result"]) == (200, {})
+        assert is_valid(document, "start_batch_run", again.json())
 
     async def test_of_results_with_labels_and_units(self, mes: AsyncClient, oven):
         told = (await of(mes))["components"]["schemas"]["heat_result"]["properties"]
