@@ -11,7 +11,7 @@ from ninja import Query
 from pydantic import FiniteFloat
 
 from devices.api import problems
-from devices.control.errors import NotRunning
+from devices.control.errors import InvalidKey, NotRunning
 from devices.control.gateway import current
 from devices.control.records import RunRecord
 from devices.control.submit import LONGEST_KEY, Reply
@@ -71,7 +71,7 @@ class Calling:
         followed = ["respond-async"] if is_async else []
         if wait is None and preferred_s is not None:
             followed.append(f"wait={preferred_s:g}")
-        return cls(key=request.headers.get("Idempotency-Key"), limit_s=limit_s, applied=", ".join(followed))
+        return cls(key=_key_of(request), limit_s=limit_s, applied=", ".join(followed))
 
     def answer(self, reply: Reply) -> HttpResponse:
         """The run's outcome; 202 where it is still open."""
@@ -113,6 +113,14 @@ def _retry_s(run: RunRecord) -> float | None:
 def as_json(content: Any, status: int = 200) -> HttpResponse:
     """A good answer, as ninja would send it."""
     return HttpResponse(json.dumps(content), status=status, content_type=JSON)
+
+
+def _key_of(request: HttpRequest) -> str | None:
+    """Django would make one of two; a proxy that adds its own must not change what a request is called."""
+    headers = getattr(request, "scope", {}).get("headers", ())
+    if sum(name.lower() == b"idempotency-key" for name, _ in headers) > 1:
+        raise InvalidKey("send one Idempotency-Key, not several")
+    return request.headers.get("Idempotency-Key")
 
 
 def _preferences(header: str) -> Iterator[tuple[str, str]]:

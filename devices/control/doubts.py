@@ -17,6 +17,8 @@ from devices.plc.sequence import SEQUENCE, sequence_limit, wrapped
 from devices.plc.specs import CommandSpec, Phase
 
 LOOK_BACK = 10_000  # runs that a start looks through; older ones are reconciled on request
+NOT_TOLD = (State.FAILED, State.REJECTED)
+"""Their trigger was recorded and not sent, or refused."""
 NEIGHBOURS = 1000  # as many as may wait for one PLC: so far may numbers and turns differ in their order
 
 
@@ -98,7 +100,7 @@ def _triggered_since(doubt: Doubt) -> QuerySet[Run]:
     before = ours.filter(id__lt=run.id).order_by("-id").values_list("id", flat=True)
     first = min(before[:NEIGHBOURS], default=run.id)
     at = run.triggered_at or run.accepted_at
-    since = ours.filter(id__gte=first, triggered_at__isnull=False).exclude(id=run.id)
+    since = ours.filter(id__gte=first, triggered_at__isnull=False).exclude(id=run.id).exclude(state__in=NOT_TOLD)
     return since.filter(Q(id__gt=run.id) | Q(triggered_at__gte=at))
 
 

@@ -97,7 +97,7 @@ class Execution:
         """T1, its turn, T2: in one commit where the PLC is free."""
         order, is_at_once = self._order, self._is_alone and self._pool.is_free(self._order.plc)
         if not is_at_once:
-            await self._store(self._accept())
+            await self._store_waiting()
         try:
             turn = await held.enter_async_context(self._patience.turn(self._pool, order.plc))
             begun = self._begun()
@@ -105,7 +105,7 @@ class Execution:
                 return await self._store_at_once(begun, turn)
         except TURN_LOST:
             if not self._is_stored:
-                await self._store(self._accept())
+                await self._store_waiting()
             raise
         await self._change(**begun)
         return turn
@@ -114,9 +114,15 @@ class Execution:
         try:
             await self._store(self._accept(**begun))
         except IllegalMove:  # another process runs a command there
-            await self._store(self._accept())
+            await self._store_waiting()
             await self._change(**begun)
         return turn
+
+    async def _store_waiting(self) -> None:
+        try:
+            await self._store(self._accept())
+        except IllegalMove as error:
+            raise RecordUnavailable("the PLC was deleted meanwhile") from error
 
     def _begun(self) -> dict[str, Any]:
         """T2; and T3 where nothing is looked at in between: what a crash leaves is then the stricter `unknown`."""

@@ -8,39 +8,24 @@ import asyncio
 import logging
 import queue
 import threading
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from django.db import DatabaseError, IntegrityError, InterfaceError, OperationalError, connection, transaction
-from django.db.models import Max
+from django.db import connection
 
-from devices.control.definitions import StoredDefinitions
-from devices.control.errors import IllegalMove, KeyTaken, RecordUnavailable
+from devices.control.errors import IllegalMove, RecordUnavailable
 from devices.control.outcomes import MOVES, STARTS
 from devices.control.records import RunRecord
-from devices.control.stored import by_key
-from devices.models import Run, State
+from devices.control.writer import NEXT, Change, Writer
+from devices.models import State
+
+__all__ = ["NEXT", "Journal"]
 
 logger = logging.getLogger(__name__)
 
 BATCH = 200  # changes a transaction
 
-NEXT = "next"
-"""Given as `sequence`: one more than the newest number at the run's PLC. Only one run a PLC is running, so that no two
-are given the same."""
-
 OnCommit = Callable[[RunRecord], None]
-
-
-@dataclass(eq=False)
-class Change:
-    """A new run, or new fields for a stored one, and who waits for it to be durable."""
-
-    fields: dict[str, Any]
-    before: RunRecord | None
-    done: "asyncio.Future[RunRecord]"
-    outcome: RunRecord | Exception | None = None
 
 
 class Journal:
@@ -48,7 +33,7 @@ class Journal:
 
     def __init__(self, *, on_commit: OnCommit) -> None:
         self._on_commit = on_commit
-        self._definitions = StoredDefinitions()
+        self._writer = Writer()
         self._changes: queue.SimpleQueue[Change | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -91,11 +76,20 @@ class Journal:
         return await change.done
 
     def _work(self) -> None:
+        assert self._loop is not None  # noqa: S101 - set before the thread starts
         while batch := self._next_batch():
-            _commit(batch, self._definitions)
-            assert self._loop is not None  # noqa: S101 - set before the thread starts
-            self._loop.call_soon_threadsafe(self._tell, batch)
+            settled = self._commit(batch)
+            self._loop.call_soon_threadsafe(self._tell, batch, settled)
         connection.close()
+
+    def _commit(self, batch: Sequence[Change]) -> Sequence[RunRecord]:
+        """Whatever happens, this thread lives on: without it no command would ever end."""
+        try:
+            self._writer.commit(batch)
+            return self._writer.settle_doubtful()
+        except Exception:
+            logger.exception("the journal met a bug")
+            return ()
 
     def _next_batch(self) -> list[Change]:
         """Wait for a change and take all that have come meanwhile; empty at the end."""
@@ -110,96 +104,9 @@ class Journal:
             self._changes.put(None)  # the end was seen while collecting: see it again next time
         return batch
 
-    def _tell(self, batch: Sequence[Change]) -> None:
+    def _tell(self, batch: Sequence[Change], settled: Sequence[RunRecord]) -> None:
         for change in batch:
-            if isinstance(change.outcome, RunRecord):
-                self._on_commit(change.outcome)
-            if change.done.cancelled():
-                continue
-            if isinstance(change.outcome, RunRecord):
-                change.done.set_result(change.outcome)
-            else:
-                change.done.set_exception(change.outcome or RuntimeError("not written"))
-
-
-def _commit(batch: Sequence[Change], definitions: StoredDefinitions) -> None:
-    """Write all in one transaction; where one of them breaks it, each in its own."""
-    try:
-        _write(batch, definitions)
-    except (OperationalError, InterfaceError) as error:
-        # The database takes nothing now: to ask again for each would make the last one wait many times its limit.
-        _refuse(batch, error)
-    except Exception as error:
-        if len(batch) == 1:
-            return _refuse(batch, _key_taken(batch[0]) or error)
-        for change in batch:
-            _commit([change], definitions)
-
-
-def _refuse(batch: Sequence[Change], error: Exception) -> None:
-    outcome = _translated(error)
-    for change in batch:
-        change.outcome = outcome
-    connection.close()
-
-
-def _write(batch: Sequence[Change], definitions: StoredDefinitions) -> None:
-    with transaction.atomic():
-        _insert([change for change in batch if change.before is None], definitions)
-        for change in batch:
-            if change.before is not None:
-                change.outcome = _update(change.before, change.fields)
-
-
-def _insert(changes: Sequence[Change], definitions: StoredDefinitions) -> None:
-    keys = definitions.store([spec for change in changes if (spec := change.fields.get("definition"))])
-    rows = Run.objects.bulk_create([Run(**_columns(_numbered(change.fields), keys)) for change in changes])
-    for change, row in zip(changes, rows, strict=True):
-        change.outcome = RunRecord.from_row(row)
-
-
-def _columns(fields: dict[str, Any], keys: Mapping[str, int]) -> dict[str, Any]:
-    """A definition comes as what it says, and is stored as the key of its row."""
-    columns = dict(fields)
-    spec = columns.pop("definition", None)
-    return columns if spec is None else {**columns, "definition_id": keys[spec.digest]}
-
-
-def _numbered(fields: dict[str, Any]) -> dict[str, Any]:
-    if fields.get("sequence") != NEXT:
-        return fields
-    newest = Run.objects.filter(plc=fields["plc_id"]).aggregate(newest=Max("sequence"))["newest"]
-    return {**fields, "sequence": (newest or 0) + 1}
-
-
-def _update(before: RunRecord, fields: dict[str, Any]) -> RunRecord | IllegalMove:
-    fields = _numbered({"plc_id": before.plc_id, **fields})
-    row = Run.objects.filter(pk=before.id, state=before.state, version=before.version)
-    if not row.update(**fields, version=before.version + 1):
-        return IllegalMove(f"run {before.id} is no longer {before.state} at version {before.version}")
-    known = {name: value for name, value in fields.items() if name in RunRecord.__dataclass_fields__}
-    return replace(before, **{**known, "state": State(fields.get("state", before.state))}, version=before.version + 1)
-
-
-def _key_taken(change: Change) -> KeyTaken | None:
-    """Whether a new run was refused because of its key: one_run_per_key, whichever process holds it."""
-    key = change.fields.get("idempotency_key")
-    if change.before is not None or key is None:
-        return None
-    try:
-        taken = by_key(change.fields["caller"], key)
-    except DatabaseError:
-        return None
-    return KeyTaken(taken) if taken else None
-
-
-def _translated(error: Exception) -> Exception:
-    if isinstance(error, KeyTaken):
-        return error
-    if isinstance(error, IntegrityError):
-        return IllegalMove(f"the database refused the change: {error}")
-    if isinstance(error, DatabaseError):
-        logger.error("a run could not be stored: %s", error)
-        return RecordUnavailable(f"the database does not take the record ({error})")
-    logger.error("a run could not be stored", exc_info=error)
-    return error
+            change.resolve()
+        for record in (*(change.outcome for change in batch), *settled):
+            if isinstance(record, RunRecord):
+                self._on_commit(record)

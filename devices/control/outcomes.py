@@ -8,7 +8,7 @@ from typing import Any
 
 from devices.control.errors import RecordUnavailable
 from devices.control.records import RunRecord
-from devices.modbus.errors import BUSY, DeviceException, LinkUnavailable, ValueRefused
+from devices.modbus.errors import BUSY, REFUSALS, DeviceException, LinkUnavailable, ValueRefused
 from devices.models import Effect, Retry, State
 from devices.plc.errors import HandshakeIncomplete, InterlockOpen, NoAcknowledge, PLCSaidNo, ReadBackMismatch
 from devices.plc.trace import Stage
@@ -27,7 +27,6 @@ MOVES: dict[State, frozenset[State]] = {
 """Every other state is the end."""
 
 NOT_CLEARED = " The handshake could not be cleared: do that at the PLC."
-REFUSED_CODES = frozenset({1, 2, 3, 7})  # it said no; faults.md, "Modbus exceptions"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -135,7 +134,7 @@ def _on_trigger(error: BaseException) -> Outcome:
         return failed(f"The machine was not told: {error}.")
     if isinstance(error, ValueRefused):
         return failed(f"The machine was not told: {error}.", Retry.AFTER_FIX)
-    if isinstance(error, DeviceException) and error.code in REFUSED_CODES:
+    if isinstance(error, DeviceException) and error.code in REFUSALS:
         return faulted(f"The PLC refused the trigger: {error}.", Effect.NONE)
     if isinstance(error, DeviceException) and error.code in BUSY:
         return failed(f"The PLC refused the trigger for now: {error}.")

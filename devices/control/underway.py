@@ -4,6 +4,7 @@ import asyncio
 from dataclasses import dataclass
 from typing import Any
 
+from devices.control.errors import Draining
 from devices.control.execute import Execution, Order
 from devices.control.records import RunRecord
 
@@ -35,4 +36,6 @@ class Underway:
         await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
         if not self.task.done():
             await asyncio.wait({self.task}, timeout=limit_s)
+        if self.task.cancelled():
+            raise Draining("the gateway was told to end at once, before this was begun")
         return self.task.result() if self.task.done() else self.record

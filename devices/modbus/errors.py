@@ -14,6 +14,7 @@ EXCEPTIONS = {
 """Modbus exception codes in words; Modbus V1.1b3 section 7."""
 
 IN_PROGRESS = 5  # accepted, takes long: the acknowledge will tell
+REFUSALS = frozenset({1, 2, 3, 7})  # it said no
 BUSY = frozenset({6, 10})  # refused for now, not executed
 
 

@@ -27,10 +27,10 @@ Wanted = Value | tuple[Value, ...]
 def holds(step: StepSpec, actual: Value, wanted: Wanted) -> bool:
     """Whether the value read satisfies the step's condition."""
     if isinstance(wanted, tuple):
-        return any(actual == _as_the_tag_reads_it(step.tag, value) for value in wanted)
+        return any(actual == as_read(step.tag, value) for value in wanted)
     if step.operator in BITS:
         return _bit(step.tag, actual, int(wanted)) == BITS[step.operator]
-    return COMPARISONS[step.operator](actual, _as_the_tag_reads_it(step.tag, wanted))
+    return COMPARISONS[step.operator](actual, as_read(step.tag, wanted))
 
 
 def operand(step: StepSpec, values: Mapping[str, Value]) -> Any:
@@ -42,7 +42,7 @@ def operand(step: StepSpec, values: Mapping[str, Value]) -> Any:
 
 def is_near(tag: TagSpec, actual: Value, wanted: Value, tolerance: float) -> bool:
     """Whether a value read back is the one written, as the tag holds it, within a distance in the tag's unit."""
-    wanted = _as_the_tag_reads_it(tag, wanted)
+    wanted = as_read(tag, wanted)
     if isinstance(actual, bool | str) or isinstance(wanted, bool | str):
         return actual == wanted
     return actual == wanted or abs(actual - wanted) <= tolerance
@@ -72,7 +72,7 @@ def _bit(tag: TagSpec, actual: Value, number: int) -> int:
     return raw >> number & 1
 
 
-def _as_the_tag_reads_it(tag: TagSpec, wanted: Value) -> Value:
+def as_read(tag: TagSpec, wanted: Value) -> Value:
     """A float32 holds 21.7 as 21.700000762939453: compare with that, or `==` would never hold."""
     tag = without_limits(tag)
     try:

@@ -3,11 +3,13 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from devices.modbus.types import Value
+from devices.modbus.types import DataType, Table, Value
 from devices.plc import conditions, watch
 from devices.plc.session import Session
 from devices.plc.specs import CommandSpec, Phase, StepSpec
 from devices.plc.watch import Look
+
+Place = tuple[Table, int, int | None, DataType]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -36,7 +38,7 @@ async def look(session: Session, command: CommandSpec, values: Mapping[str, Valu
     for found in looks:
         found.value  # noqa: B018 - raises where it was not read
     told = [clauses[found.step.phase](found) for found in looks[: len(steps)]]
-    return (*told, *_of_waits(looks[len(steps) :]))
+    return (*told, *_of_waits(looks[len(steps) :], _own_writing(command, values)))
 
 
 def _is_known(step: StepSpec, values: Mapping[str, Value]) -> bool:
@@ -58,13 +60,36 @@ def _of_error(found: Look) -> Clause:
     return _clause(found, True, f"{found.step.tag.name} is {conditions.say(found.step.tag, found.value)}")
 
 
-def _of_waits(waits: Sequence[Look]) -> Sequence[Clause]:
-    """An answer that stands before the start could not be told from the one to this command: no false success."""
-    if not waits or not all(found.is_met for found in waits):
+def _of_waits(waits: Sequence[Look], own: Mapping[Place, Value]) -> Sequence[Clause]:
+    """Would all that is waited for stand there though the machine did nothing? Then it is no answer: no false success.
+
+    It may stand from an earlier start, or be the command's own writing. A trigger that the machine clears undoes what
+    stood before: to wait for that is an answer.
+    """
+    if not waits or not all(conditions.holds(found.step, _untouched(found, own), found.wanted) for found in waits):
         return ()
-    told = ", ".join(f"{found.step.tag.name} is {conditions.say(found.step.tag, found.value)}" for found in waits)
-    detail = f"what the command waits for is there already, clear it first: {told}"
-    return (_clause(waits[0], False, detail),)
+    told = ", ".join(
+        f"{found.step.tag.name} is {conditions.say(found.step.tag, _untouched(found, own))}" for found in waits
+    )
+    is_own = any(_place(found.step) in own for found in waits)
+    reason = "the command itself writes what it waits for" if is_own else "what the command waits for is there already"
+    return (_clause(waits[0], False, f"{reason}, {'mend the command' if is_own else 'clear it first'}: {told}"),)
+
+
+def _untouched(found: Look, own: Mapping[Place, Value]) -> Value:
+    """What would be read after the trigger from a machine that does nothing."""
+    return own.get(_place(found.step), found.value)
+
+
+def _own_writing(command: CommandSpec, values: Mapping[str, Value]) -> Mapping[Place, Value]:
+    steps = [*command.of(Phase.WRITE), *command.of(Phase.TRIGGER)]
+    known = [step for step in steps if _is_known(step, values)]
+    return {_place(step): conditions.as_read(step.tag, conditions.operand(step, values)) for step in known}
+
+
+def _place(step: StepSpec) -> Place:
+    tag = step.tag
+    return tag.table, tag.address, tag.bit, tag.data_type
 
 
 def _clause(found: Look, is_met: bool, detail: str) -> Clause:

@@ -91,7 +91,7 @@ class Conversation:
             raise
 
     async def _patiently(self, ask: Callable[[], Awaitable[Answer]]) -> Answer:
-        """Ask again while the PLC is busy: the machine was not told anything yet."""
+        """Ask again while the PLC is busy: before the machine is told anything, and to clear what it was told."""
         pause_s = TRY_AGAIN_S
         while True:
             try:
@@ -219,16 +219,20 @@ class Conversation:
         return result
 
     async def _clean_up(self, session: Session) -> None:
-        """Clear the trigger and see the acknowledge go."""
+        """Clear the trigger and see the acknowledge go; a busy PLC is asked again."""
+        self._deadline = asyncio.get_running_loop().time() + CLEANUP_LIMIT_S
         try:
             async with asyncio.timeout(CLEANUP_LIMIT_S):
                 for step in self._command.of(Phase.CLEANUP):
-                    if step.operator is Operator.SET:
-                        await self._set(session, (step,))
-                    else:
-                        await self._wait(session, (step,))
+                    await self._clean_up_one(session, step)
         except (NoAcknowledge, DeviceException, TimeoutError) as error:
             raise HandshakeIncomplete(str(error) or f"cleanup took longer than {CLEANUP_LIMIT_S:g} s") from error
+
+    async def _clean_up_one(self, session: Session, step: StepSpec) -> None:
+        if step.operator is Operator.SET:
+            await self._patiently(lambda: self._set(session, (step,)))
+        else:
+            await self._wait(session, (step,))
 
     async def _clean_up_after_error(self, session: Session, turn: Turn) -> None:
         """Leave the machine clean where that is possible; the first error is the one to tell."""

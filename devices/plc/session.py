@@ -5,7 +5,7 @@ from contextlib import AbstractContextManager, nullcontext
 
 from devices.modbus import codec
 from devices.modbus.blocks import Block, Read, Write, merge_reads, merge_writes
-from devices.modbus.errors import DeviceException, LinkUnavailable, Unconfirmed, WrongAnswer
+from devices.modbus.errors import BUSY, REFUSALS, DeviceException, LinkUnavailable, Unconfirmed, WrongAnswer
 from devices.modbus.link import Link
 from devices.modbus.types import Table, TagSpec, Value, Words
 from devices.plc.errors import SessionClosed
@@ -113,7 +113,13 @@ class Session:
         self._is_over = True
 
     async def _with_neighbours(self, tag: TagSpec, words: Words) -> Words:
-        (word,) = await self._read_words(tag.table, tag.address, 1)
+        try:
+            (word,) = await self._read_words(tag.table, tag.address, 1)
+        except DeviceException as error:
+            if error.code in BUSY | REFUSALS:
+                raise
+            # Nobody can say what the code means for a write: it never went out.
+            raise LinkUnavailable(f"{tag.name}: not sent, its register could not be read ({error})") from error
         return (codec.set_bit(word, tag.bit or 0, bool(words[0])),)
 
     async def _send(self, writes: Sequence[Write], sending: Sending) -> None:

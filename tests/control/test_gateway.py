@@ -142,7 +142,8 @@ class TestAnEndAtOnce:
         was_told = 1 in slow.writes_to("start")
         assert (first.effect != Effect.NONE) == was_told
         assert (second.state, second.effect) == (State.FAILED, Effect.NONE)
-        assert slow.writes_to("start") in ([], [1, 0]), "the machine is left clean"
+        # Cut while it is cleared, it is cleared once more: nobody knows whether the first time counted.
+        assert slow.writes_to("start") in ([], [1, 0], [1, 0, 0]), "the machine is left clean"
         if first.state == State.UNKNOWN:
             assert "told to end at once" in first.detail
 
