@@ -183,6 +183,14 @@ class TestSteps:
             ("trigger", "request", "set", "{sequence}"),
             ("wait", "echo", "==", "{sequence}"),
             ("fail_if", "result", "!=", "0"),
+        ]
+
+    def test_of_a_sequence_echo_whose_number_alone_says_that_it_went_well(self):
+        kinds = {"request": "uint16", "echo": "uint16"}
+        assert drafts(SEQUENCE_ECHO, chosen(SEQUENCE_ECHO, kinds)) == [
+            ("check", "echo", "!=", "{sequence}"),
+            ("trigger", "request", "set", "{sequence}"),
+            ("wait", "echo", "==", "{sequence}"),
             ("proof", "echo", "==", "{sequence}"),
         ]
 
