@@ -206,6 +206,13 @@ class TestSteps:
         ]
 
 
+class TestAnEcho:
+    def test_that_lies_within_the_request_is_refused_since_it_would_be_our_own_writing(self):
+        tags = {"request": spec("request", "uint32", address=10), "echo": spec("echo", "uint16", address=11)}
+        ((field, fault),) = SEQUENCE_ECHO.faults(Chosen(tags=tags, texts={}, limit_s=5), Limits())
+        assert (field, "echo shares a place in the PLC" in fault) == ("echo", True)
+
+
 class TestAValue:
     WORDS = {"order": "uint16", "status": "uint16"}
 
