@@ -193,7 +193,7 @@ def _translated(error: Exception) -> Exception:
         return error
     if isinstance(error, IntegrityError):
         return IllegalMove(f"the database refused the change: {error}")
-    if isinstance(error, DatabaseError):
+    if isinstance(error, (DatabaseError, InterfaceError)):  # Django's InterfaceError is none of its DatabaseErrors
         logger.error("a run could not be stored: %s", error)
         return RecordUnavailable(f"the database does not take the record ({error})")
     logger.error("a run could not be stored", exc_info=error)
