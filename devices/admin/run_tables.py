@@ -80,10 +80,11 @@ def _outcome_line(outcome: Line) -> dict[str, Any]:
 
 def _step_line(step: Line) -> dict[str, str]:
     tag = step.get("tag", {})
+    bit = "" if tag.get("bit") is None else f".{tag['bit']}"
     return {
         **_said(step),
         "tag": say(tag.get("name", "")),
-        "place": f"{tag.get('table', '')} {tag.get('address', '')}".replace("_", " ").strip(),
+        "place": f"{tag.get('table', '')} {tag.get('address', '')}{bit}".replace("_", " ").strip(),
         "type": say(tag.get("data_type", "")),
         "value": _operand(step),
     }

@@ -32,6 +32,8 @@ class Doubt:
     """None: it is not recorded, or cannot be read any more."""
     values: Mapping[str, Value]
     """The run's parameters, and its number at its PLC where it has one."""
+    has_moved: bool
+    """Its PLC is registered at another address now: what answers there may be another machine."""
 
     @property
     def is_settled(self) -> bool:
@@ -41,7 +43,7 @@ class Doubt:
 
 def find(run_id: int) -> Doubt:
     """The run of a number; UnknownRun if there is none."""
-    row = Run.objects.select_related("definition").filter(pk=run_id).first()
+    row = Run.objects.select_related("definition", "plc").defer("frames").filter(pk=run_id).first()
     if row is None:
         raise UnknownRun(f"no run {run_id} is recorded")
     return _doubt(row)
@@ -52,7 +54,7 @@ def left_unknown() -> dict[int, list[int]]:
     newest = Run.objects.order_by("-id").values_list("id", flat=True).first() or 0
     rows = Run.objects.filter(id__gt=newest - LOOK_BACK, state=State.UNKNOWN, definition__isnull=False)
     found: dict[int, list[int]] = {}
-    for doubt in map(_doubt, rows.select_related("definition").order_by("-id")):
+    for doubt in map(_doubt, rows.select_related("definition", "plc").defer("frames").order_by("-id")):
         if doubt.command and doubt.command.of(Phase.PROOF):
             found.setdefault(doubt.plc_id, []).append(doubt.record.id)
     return found
@@ -87,6 +89,15 @@ def _why_not(doubt: Doubt, command: CommandSpec) -> str:
         return f"the proof looks at {own}, which the command itself writes"
     if proofs.may_have_held(doubt.record.trace):
         return "it held already before the start, or was not looked at then"
+    return _what_else(doubt, command)
+
+
+def _what_else(doubt: Doubt, command: CommandSpec) -> str:
+    """What may show the same, though this run did not do it; empty where nothing can."""
+    if doubt.has_moved:
+        return "its PLC had another host, port or unit id then, and another machine may answer now"
+    if proofs.hold_at_zero(command, doubt.values):
+        return "a PLC that has restarted shows the same, all its registers zero"
     later = _triggered_since(doubt)
     if not proofs.shows_number(command):
         return "a later run told the machine too, and what stands there now may be its doing" if later.exists() else ""
@@ -122,7 +133,19 @@ def _doubt(row: Run) -> Doubt:
     command = _command(row.definition)
     limit = None if command is None else sequence_limit(command)
     number = {SEQUENCE: wrapped(row.sequence, limit)} if row.sequence is not None and limit else {}
-    return Doubt(record=RunRecord.from_row(row), plc_id=row.plc_id, command=command, values=row.parameters | number)
+    return Doubt(
+        record=RunRecord.from_row(row),
+        plc_id=row.plc_id,
+        command=command,
+        values=row.parameters | number,
+        has_moved=_has_moved(row),
+    )
+
+
+def _has_moved(row: Run) -> bool:
+    then = row.definition.content.get("plc") if row.definition else None
+    now = {"host": row.plc.host, "port": row.plc.port, "unit": row.plc.unit_id}
+    return then is not None and any(then.get(name) != value for name, value in now.items())
 
 
 def _command(definition: Definition | None) -> CommandSpec | None:

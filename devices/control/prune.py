@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 
 from channels.db import database_sync_to_async
 from django.conf import settings
-from django.db import DatabaseError
+from django.db import Error as DatabaseUnavailable
 from django.utils import timezone
 
 from devices.models import Run
@@ -60,7 +60,7 @@ async def _prune_daily(sleep: Sleep, clock: Callable[[], datetime]) -> None:
     while True:
         try:
             await _prune_between_others(clock())
-        except DatabaseError as error:
+        except DatabaseUnavailable as error:  # InterfaceError too: a lost connection must not end the chore for good
             logger.warning("the frames of old runs could not be emptied, next try tomorrow: %s", error)
         await sleep(DAILY_S)
 

@@ -4,9 +4,11 @@ import asyncio
 import contextvars
 import logging
 from collections.abc import Sequence
+from contextlib import suppress
 from itertools import count
 
 from channels.db import database_sync_to_async
+from django.db import Error as DatabaseUnavailable
 from django.utils import timezone
 
 from devices.control import doubts, outcomes
@@ -104,14 +106,15 @@ class Reconciler:
             if plc is None or await self._were_read(plc, run_ids):
                 return
             await asyncio.sleep(probe_delay_s(tries, first_s=self._again_first_s, longest_s=AGAIN_LONGEST_S))
-            plc = await self._registered(plc.id)  # it may have been changed meanwhile
+            with suppress(RecordUnavailable):
+                plc = await self._registered(plc.id)  # it may have been changed meanwhile
 
     async def _were_read(self, plc: PLCSpec, run_ids: Sequence[int]) -> bool:
         try:
             with told_as_not_read(LOOK_LIMIT_S):
                 async with self._pool.turn(plc) as turn:
                     await self._read_each_in(turn, run_ids)
-        except (NotRead, RecordUnavailable) as error:
+        except (NotRead, RecordUnavailable, DatabaseUnavailable) as error:
             logger.warning("what %s did is still unknown: %s", plc.name, error)
             return False
         except Exception:

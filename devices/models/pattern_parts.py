@@ -154,8 +154,8 @@ class Pattern:
         """One tag in two roles would be its own answer."""
         roles = [role for role in self.roles if role.name in chosen.tags]
         for one, other in combinations(roles, 2):
-            if _place(chosen.tags[one.name]) == _place(chosen.tags[other.name]):
-                where = f"{chosen.tags[other.name].name} is the same place in the PLC as the tag for “{one.label}”"
+            if chosen.tags[one.name].overlaps(chosen.tags[other.name]):
+                where = f"{chosen.tags[other.name].name} shares a place in the PLC with the tag for “{one.label}”"
                 yield other.name, f"{where}: the machine's answer needs a place of its own."
 
     def _wrong_texts(self, chosen: Chosen) -> Iterator[Fault]:
@@ -189,7 +189,3 @@ def _line(draft: Draft, chosen: Chosen) -> Line:
         value=draft.value,
         timeout_s=draft.timeout_s,
     )
-
-
-def _place(tag: TagSpec) -> tuple[str, int, int | None]:
-    return tag.table, tag.address, tag.bit

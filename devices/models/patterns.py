@@ -80,7 +80,9 @@ def _sequence_echo(chosen: Chosen) -> Iterator[Draft]:
     if chosen.has("result"):
         refused = "the machine carried the request out with an error"
         yield Draft(phase="fail_if", role="result", operator="!=", value="0", message=refused)
-    yield Draft(phase="proof", role="echo", operator="==", value=SEQUENCE)
+    else:
+        # Beside a result the echo stands after an error too, and once that is reset nothing tells the two apart.
+        yield Draft(phase="proof", role="echo", operator="==", value=SEQUENCE)
 
 
 def _packml(chosen: Chosen) -> Iterator[Draft]:
@@ -218,7 +220,8 @@ SEQUENCE_ECHO = Pattern(
             kind=NUMBER,
             is_optional=True,
             help="0 is good. The PLC writes it before the echo, and sets it to 0 again when the error is reset: while "
-            "it is not 0, no request is sent.",
+            "it is not 0, no request is sent. With it, a lost outcome is for a person to settle: once the error is "
+            "reset, the echo looks as after success.",
         ),
     ),
     steps=_sequence_echo,

@@ -1,14 +1,15 @@
 """Whether a machine did what a command asked, where contact was lost: the command's `proof` conditions. Only reads.
 
-A proof is never a false answer: what held already before the start, what the command itself writes, or what a later
-run may have brought about, proves nothing.
+A proof is never a false answer: what held already before the start, what the command itself writes, what a PLC shows
+after a restart, or what a later run may have brought about, proves nothing.
 """
 
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from devices.modbus import codec
 from devices.modbus.types import Value
-from devices.plc import interlocks, watch
+from devices.plc import conditions, interlocks, watch
 from devices.plc.interlocks import Clause
 from devices.plc.sequence import SEQUENCE
 from devices.plc.session import Session
@@ -18,20 +19,28 @@ from devices.plc.watch import Look
 
 
 async def look(session: Session, command: CommandSpec, values: Mapping[str, Value]) -> tuple[Clause, ...]:
-    """Read each proof now; one that the PLC refuses to be read is not met, and says so."""
-    return tuple(_clause(found) for found in await watch.look(session, command.of(Phase.PROOF), values))
+    """Read each proof now, and each `fail_if`: what was done with an error did not succeed.
+
+    One that the PLC refuses to be read is not met, and says so.
+    """
+    steps = command.of(Phase.PROOF) + command.of(Phase.FAIL_IF)
+    return tuple(_clause(found) for found in await watch.look(session, steps, values))
 
 
 def _clause(found: Look) -> Clause:
     if found.read is None:
         detail = f"{found.step.tag.name} was not read ({found.refusal})"
         return Clause(step=found.step, read=None, is_met=False, detail=detail)
-    return interlocks.of_condition(found)
+    if found.step.phase is not Phase.FAIL_IF:
+        return interlocks.of_condition(found)
+    said = conditions.tell(found.step, found.read) if found.is_met else conditions.say(found.step.tag, found.read)
+    detail = f"the PLC reports an error: {said}" if found.is_met else f"{found.step.tag.name} is {said}"
+    return Clause(step=found.step, read=found.read, is_met=not found.is_met, detail=detail)
 
 
 async def note(session: Session, command: CommandSpec, values: Mapping[str, Value], trace: Trace) -> None:
     """Before the trigger, and after all else that is written: leave in the trace what the proofs say already."""
-    for clause in await look(session, command, values):
+    for clause in map(_clause, await watch.look(session, command.of(Phase.PROOF), values)):
         if clause.read is None:
             trace.note(clause.step, error=clause.detail)
         else:
@@ -41,6 +50,12 @@ async def note(session: Session, command: CommandSpec, values: Mapping[str, Valu
 def may_have_held(trace: Iterable[Mapping[str, Any]]) -> bool:
     """Whether all proofs may have held before the trigger: unless one was read then that did not."""
     return not any(entry.get("phase") == Phase.PROOF and entry.get("is_met") is False for entry in trace)
+
+
+def hold_at_zero(command: CommandSpec, values: Mapping[str, Value]) -> bool:
+    """Whether a PLC that has restarted, all its registers zero, shows all that the proofs ask for."""
+    zeros = [(step, codec.decode(step.tag, [0] * step.tag.count)) for step in command.of(Phase.PROOF)]
+    return all(conditions.holds(step, zero, conditions.operand(step, values)) for step, zero in zeros)
 
 
 def shows_number(command: CommandSpec) -> bool:

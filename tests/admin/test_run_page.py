@@ -48,11 +48,12 @@ def a_definition() -> Definition:
     size = TagSpec(name="batch_size", table=Table.HOLDING_REGISTER, address=4, data_type=DataType.UINT16)
     start = TagSpec(name="start", table=Table.COIL, address=9, data_type=DataType.BOOL, maximum=Decimal(1))
     given = ParameterSpec(name="batch_size", data_type=ParameterType.INTEGER, maximum=900, default=15)
+    done = TagSpec(name="done", table=Table.HOLDING_REGISTER, address=5, bit=3, data_type=DataType.BOOL)
     steps = (
         StepSpec(phase=Phase.CHECK, tag=size, operator=Operator.IN, choices=(1, 2), message="not <now>"),
         StepSpec(phase=Phase.WRITE, tag=size, operator=Operator.SET, parameter="batch_size", tolerance=0.5),
         StepSpec(phase=Phase.TRIGGER, tag=start, operator=Operator.SET, value=True),
-        StepSpec(phase=Phase.WAIT, tag=start, operator=Operator.EQUAL, value=False, timeout_s=5.0),
+        StepSpec(phase=Phase.WAIT, tag=done, operator=Operator.EQUAL, value=False, timeout_s=5.0),
     )
     plc = PLCSpec(id=1, name="press-1", profile="batch-machine", endpoint=Endpoint(host="10.0.0.7", unit=3))
     spec = define(plc, CommandSpec(name="start_batch", parameters=(given,), steps=steps))
@@ -110,7 +111,7 @@ class TestRecord:
             ["check", "batch_size", "holding register 4", "uint16", "in", "1 | 2", "", "not <now>"],
             ["write", "batch_size", "holding register 4", "uint16", "set", "parameter batch_size", "± 0.5", ""],
             ["trigger", "start", "coil 9", "bool", "set", "true", "", ""],
-            ["wait", "start", "coil 9", "bool", "==", "false", "5 s", ""],
+            ["wait", "done", "holding register 5.3", "bool", "==", "false", "5 s", ""],
         ]
         assert '<td class="number">900</td>' in page
 

@@ -65,6 +65,36 @@ class TestAnAnswerThatIsThereBeforeTheStart:
         assert machine.writes == []
 
 
+class TestAWaitOnWhatTheCommandItselfWrites:
+    async def test_is_no_answer_and_the_machine_is_not_told(
+        self, machine: FaultServer, press: PLC, gateway: Gateway
+    ) -> None:
+        await add(press, START, {**ACK, "tag": "start"})
+        record = await call("feed")
+        assert (record.state, record.effect) == (State.REJECTED, "none")
+        assert "the command itself writes what it waits for, mend the command: start is true" in record.detail
+        assert machine.writes == []
+
+    async def test_is_an_answer_where_the_machine_clears_its_trigger(
+        self, machine: FaultServer, press: PLC, gateway: Gateway
+    ) -> None:
+        await add(press, START, {**ACK, "tag": "start", "value": "0"})
+        machine.on_write("start", lambda _: asyncio.get_running_loop().call_later(0.03, clear, machine))
+        record = await call("feed")
+        assert (record.state, record.effect) == (State.SUCCEEDED, "applied")
+        assert machine.writes_to("start") == [1]
+
+    async def test_is_none_yet_where_the_machine_leaves_its_trigger_set(
+        self, machine: FaultServer, press: PLC, gateway: Gateway
+    ) -> None:
+        await add(press, START, {**ACK, "tag": "start", "value": "0"})
+        assert (await call("feed")).state == State.TIMED_OUT
+
+
+def clear(machine: FaultServer) -> None:
+    machine.coils[0] = 0
+
+
 class TestRelatedTags:
     async def test_are_read_in_one_request(self, machine: FaultServer, line: PLC) -> None:
         await call()

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from channels.db import database_sync_to_async
-from django.db import connection
+from django.db import InterfaceError, connection
 from django.utils import timezone
 
 from devices.control.errors import IllegalMove, KeyTaken, RecordUnavailable
@@ -120,7 +120,7 @@ class TestAKey:
         assert len(await runs()) == 4
 
     async def test_says_nothing_where_something_else_was_wrong(self, press: PLC, journal: Journal) -> None:
-        with pytest.raises(IllegalMove, match="the database refused"):
+        with pytest.raises(IllegalMove, match="another process"):
             await journal.accept(**a_run(press, idempotency_key="k", plc_id=999_999, sequence=1, accepted_at=None))
         assert await runs() == []
 
@@ -212,6 +212,20 @@ class TestADatabaseThatRefuses:
             outcomes = await all_done(*(journal.accept(**a_run(press)) for _ in range(5)))
         assert {type(outcome) for outcome in outcomes} == {RecordUnavailable}
         assert isinstance(await journal.accept(**a_run(press)), RecordUnavailable | RunRecord)
+        assert isinstance(await journal.accept(**a_run(press)), RunRecord)
+
+    async def test_by_an_error_of_its_driver_is_told_as_one_that_may_be_asked_again(
+        self, press: PLC, journal: Journal, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Any other error would end a run without its outcome: it would stay open until the next start."""
+
+        def refuse(*_: Any) -> None:
+            raise InterfaceError("connection already closed")
+
+        with monkeypatch.context() as patch:
+            patch.setattr("devices.control.writer.Writer._write", refuse)
+            with pytest.raises(RecordUnavailable, match="its own words are in the log"):
+                await journal.accept(**a_run(press))
         assert isinstance(await journal.accept(**a_run(press)), RunRecord)
 
     async def test_that_cut_the_connection_is_connected_to_again(self, press: PLC, journal: Journal) -> None:

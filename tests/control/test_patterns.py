@@ -210,7 +210,7 @@ class TestAPackMLCommand:
 
 class TestASequenceEcho:
     async def test_is_translated_with_the_number_in_four_places(self, press: PLC) -> None:
-        await write(press, "sequence-echo", request=REQUEST_NUMBER, echo="status", result=ORDER)
+        await write(press, "sequence-echo", request=REQUEST_NUMBER, echo="status")
         command = (await database_sync_to_async(translate.load)())["press-1"].commands["go"]
         numbered = [(step.phase, step.tag.name) for step in command.steps if step.parameter == SEQUENCE]
         assert numbered == [

@@ -12,12 +12,25 @@ from django.utils import timezone
 from devices.control.errors import NotProvable, NotProven, NotRead, PLCDisabled, RunSettled, UnknownRun
 from devices.control.gateway import Gateway
 from devices.control.records import RunRecord
-from devices.modbus.types import Table
+from devices.modbus.types import DataType, Table, TagSpec
 from devices.models import PLC, Effect, Run, State, Step
-from devices.plc.specs import Operator, ParameterSpec, ParameterType, Phase
+from devices.plc.specs import Operator, ParameterSpec, ParameterType, Phase, StepSpec
 from tests.control import doubtful
 from tests.control.databases import elsewhere, eventually
-from tests.control.doubtful import ECHO, IS_ACTIVE, IS_OURS, PROOF, START, command, is_as_before, left, lost, proof, row
+from tests.control.doubtful import (
+    ACTIVE,
+    ECHO,
+    IS_ACTIVE,
+    IS_OURS,
+    PROOF,
+    START,
+    command,
+    is_as_before,
+    left,
+    lost,
+    proof,
+    row,
+)
 from tests.control.rows import call
 from tests.control.test_announce import Listener
 from tests.doubles import faults
@@ -25,13 +38,18 @@ from tests.doubles.fault_server import FaultServer
 
 BY = "key mes-line-1"
 ACTIVE_BIT, ECHO_REGISTER = 8, 20
+RESULT_REGISTER = 21
+RESULT = TagSpec(
+    name="result", table=Table.INPUT_REGISTER, address=21, data_type=DataType.UINT16, labels={3: "clamp open"}
+)
+IS_REFUSED = StepSpec(phase=Phase.FAIL_IF, tag=RESULT, operator=Operator.NOT_EQUAL, value=0)
 TO_TEN = replace(ECHO, name="number", table=Table.HOLDING_REGISTER, address=40, maximum=Decimal(10))
 
 
 @pytest.fixture
 def tool(machine: FaultServer) -> FaultServer:
     """The machine, with a bit that shows that it is active and a register that shows the number of its run."""
-    machine.names.update(doubtful.PLACES)
+    machine.names.update(doubtful.PLACES | {"result": (RESULT.table, RESULT.address)})
     return machine
 
 
@@ -102,6 +120,19 @@ class TestARun:
         with pytest.raises(NotProven, match=r"active was not read \(.*exception 2"):
             await settled(gateway, before.id, active)
         assert await is_as_before(before)
+
+    async def test_that_the_plc_did_with_an_error_stays_as_it_is(
+        self, tool: FaultServer, line: PLC, gateway: Gateway
+    ) -> None:
+        """It echoes the number of each request that it has dealt with, and says in another register how."""
+        before = RunRecord.from_row(await left(line, command(IS_OURS, IS_REFUSED), sequence=7))
+        tool.input_registers[ECHO_REGISTER], tool.input_registers[RESULT_REGISTER] = 7, 3
+        with pytest.raises(NotProven, match=r"the PLC reports an error: result is 3 \(clamp open\)"):
+            await settled(gateway, before.id, tool)
+        assert await is_as_before(before)
+        tool.input_registers[RESULT_REGISTER] = 0
+        run = await settled(gateway, before.id, tool)
+        assert (run.state, "result is 0" in run.detail) == (State.SUCCEEDED, True)
 
     @pytest.mark.parametrize("fault", [faults.mute, faults.reset_before, faults.transaction(0)])
     async def test_of_a_plc_that_does_not_answer_stays_as_it_is(
@@ -212,6 +243,27 @@ class TestAProofThatWouldBeFalse:
         before = await left(line, command(IS_ACTIVE), trace=[])
         await self._is_refused(gateway, before.pk, active, "was not looked at then")
 
+    @pytest.mark.parametrize("edited", [{"host": "localhost"}, {"port": 1502}, {"unit_id": 9}])
+    async def test_may_be_another_machine_s_where_the_plc_s_address_was_changed(
+        self, tool: FaultServer, line: PLC, gateway: Gateway, edited: dict[str, Any]
+    ) -> None:
+        await doubtful.make_command(line, PROOF)
+        tool.swallow_answer_to("start")
+        before = await call("lost")
+        assert before.state is State.UNKNOWN
+        await PLC.objects.aupdate(**edited)
+        tool.discrete_inputs[ACTIVE_BIT] = 1
+        await self._is_refused(gateway, before.id, tool, "had another host, port or unit id then")
+
+    @pytest.mark.parametrize(
+        "proves", [proof(ECHO, 0), proof(ECHO, 4, operator=Operator.NOT_EQUAL), proof(ACTIVE, False)]
+    )
+    async def test_is_one_that_a_plc_shows_after_a_restart(
+        self, tool: FaultServer, line: PLC, gateway: Gateway, proves: StepSpec
+    ) -> None:
+        before = await left(line, command(proves))
+        await self._is_refused(gateway, before.pk, tool, "a PLC that has restarted shows the same")
+
     async def test_may_be_a_later_run_s(self, active: FaultServer, line: PLC, gateway: Gateway) -> None:
         before = await left(line, command(IS_ACTIVE))
         await call()
@@ -290,6 +342,13 @@ class TestAProofThatWouldBeFalse:
 
 
 class TestAProof:
+    async def test_that_a_restart_would_fulfil_may_stand_beside_one_that_it_would_not(
+        self, tool: FaultServer, line: PLC, gateway: Gateway
+    ) -> None:
+        before = await left(line, command(proof(ACTIVE, False), IS_OURS), sequence=7)
+        tool.input_registers[ECHO_REGISTER] = 7
+        assert (await settled(gateway, before.pk, tool)).state is State.SUCCEEDED
+
     async def test_by_the_run_s_number_tells_it_from_later_ones(
         self, tool: FaultServer, line: PLC, gateway: Gateway
     ) -> None:

@@ -1,15 +1,18 @@
 """What an earlier process left unknown is read at the start, before any command, and holds up nobody else."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 
 import pytest
 from channels.db import database_sync_to_async
+from django.db import InterfaceError, OperationalError
 
+from devices.control import doubts
+from devices.control.errors import RecordUnavailable
 from devices.control.gateway import Gateway
 from devices.control.records import RunRecord
 from devices.models import PLC, State
-from devices.plc.specs import CommandSpec
+from devices.plc.specs import CommandSpec, PLCSpec
 from tests.control.databases import eventually
 from tests.control.doubtful import IS_ACTIVE, IS_OURS, PLACES, command, is_as_before, left, row
 from tests.control.rows import call, make_plc
@@ -132,6 +135,29 @@ class TestAStart:
         await eventually(lambda: starting.pool.health(press.pk).failures)
         assert await state_of(before.pk) == State.UNKNOWN
         active.behave()
+        await has_ended(starting)
+        assert await state_of(before.pk) == State.SUCCEEDED
+
+    async def test_tries_again_where_the_database_does_not_answer(
+        self, active: FaultServer, press: PLC, starting: Gateway, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        before = await left(press, command(IS_ACTIVE))
+        refusals: list[Exception] = [OperationalError("database is locked"), InterfaceError("connection lost")]
+        find, plcs = doubts.find, starting.registry.plcs
+
+        def find_later(run_id: int) -> doubts.Doubt:
+            if refusals:
+                raise refusals.pop()
+            return find(run_id)
+
+        async def plcs_later() -> Mapping[str, PLCSpec]:
+            if refusals:
+                raise RecordUnavailable("the registry cannot be read")
+            return await plcs()
+
+        monkeypatch.setattr(doubts, "find", find_later)
+        await starting.start()
+        monkeypatch.setattr(starting.registry, "plcs", plcs_later)
         await has_ended(starting)
         assert await state_of(before.pk) == State.SUCCEEDED
 

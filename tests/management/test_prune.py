@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from channels.db import database_sync_to_async
 from django.core.management import call_command
-from django.db import DatabaseError, connection
+from django.db import DatabaseError, InterfaceError, connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
@@ -121,12 +121,13 @@ class TestServing:
             assert await database_sync_to_async(with_frames)() == set()
         assert night.slept == [FIRST_S, DAILY_S, DAILY_S]
 
-    async def test_tries_again_the_next_day_where_the_database_refused(self, press, monkeypatch, caplog):
+    @pytest.mark.parametrize("kind", [DatabaseError, InterfaceError])
+    async def test_tries_again_the_next_day_where_the_database_refused(self, press, monkeypatch, caplog, kind):
         night = Night()
         await database_sync_to_async(ended)(press, 31)
 
         def refusing(*, now: datetime) -> Any:
-            raise DatabaseError("database is locked")
+            raise kind("database is locked")
             yield
 
         async with pruning_daily(sleep=night.sleep, clock=lambda: night.now):

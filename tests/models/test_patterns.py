@@ -183,6 +183,14 @@ class TestSteps:
             ("trigger", "request", "set", "{sequence}"),
             ("wait", "echo", "==", "{sequence}"),
             ("fail_if", "result", "!=", "0"),
+        ]
+
+    def test_of_a_sequence_echo_whose_number_alone_says_that_it_went_well(self):
+        kinds = {"request": "uint16", "echo": "uint16"}
+        assert drafts(SEQUENCE_ECHO, chosen(SEQUENCE_ECHO, kinds)) == [
+            ("check", "echo", "!=", "{sequence}"),
+            ("trigger", "request", "set", "{sequence}"),
+            ("wait", "echo", "==", "{sequence}"),
             ("proof", "echo", "==", "{sequence}"),
         ]
 
@@ -196,6 +204,13 @@ class TestSteps:
             ("fail_if", "state", "in", "2|7|8|9"),
             ("cleanup", "change", "set", "0"),
         ]
+
+
+class TestAnEcho:
+    def test_that_lies_within_the_request_is_refused_since_it_would_be_our_own_writing(self):
+        tags = {"request": spec("request", "uint32", address=10), "echo": spec("echo", "uint16", address=11)}
+        ((field, fault),) = SEQUENCE_ECHO.faults(Chosen(tags=tags, texts={}, limit_s=5), Limits())
+        assert (field, "echo shares a place in the PLC" in fault) == ("echo", True)
 
 
 class TestAValue:
