@@ -80,7 +80,7 @@ class RunWithTraceOut(RunOut):
 
     trace: list[dict[str, Any]] = Field(
         description="one line for each step: `at_ms` from the run's start, `phase`, `tag`, `operator`, the value "
-        "`sent` or `read`, and `error` where it failed; or a `note`"
+        "`sent`, or `read` and what was `wanted`, and `error` where it failed; or a `note`"
     )
     frames: list[dict[str, Any]] = Field(
         description="what went over the wire, kept for some days: `at_ms` as in the trace, `step` (the index of the "

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from devices.modbus.types import DataType, Table, Value
 from devices.plc import conditions, watch
+from devices.plc.conditions import Wanted
 from devices.plc.session import Session
 from devices.plc.specs import CommandSpec, Phase, StepSpec
 from devices.plc.watch import Look
@@ -17,6 +18,7 @@ class Clause:
     """One condition that must hold before a command writes anything, and whether it does."""
 
     step: StepSpec
+    wanted: Wanted
     read: Value | None
     """None: the PLC refused to be read."""
     is_met: bool
@@ -93,4 +95,4 @@ def _place(step: StepSpec) -> Place:
 
 
 def _clause(found: Look, is_met: bool, detail: str) -> Clause:
-    return Clause(step=found.step, read=found.value, is_met=is_met, detail=detail)
+    return Clause(step=found.step, wanted=found.wanted, read=found.value, is_met=is_met, detail=detail)

@@ -114,7 +114,7 @@ class Conversation:
         with self._trace.noting_failure(*(of(Phase.CHECK) + of(Phase.FAIL_IF) or of(Phase.WAIT))):
             clauses = await interlocks.look(session, self._command, self._values)
         for clause in clauses:
-            self._trace.note(clause.step, read=clause.read)
+            self._trace.note(clause.step, read=clause.read, wanted=clause.wanted)
             if not clause.is_met:
                 raise InterlockOpen(clause.detail)
 
@@ -203,7 +203,8 @@ class Conversation:
 
     def _note_last(self, looks: Sequence[Look], fault: Mapping[str, Value]) -> None:
         for found in looks:
-            self._trace.note(found.step, read=found.read, **({} if found.step.phase is Phase.FAIL_IF else fault))
+            told = {} if found.step.phase is Phase.FAIL_IF else fault
+            self._trace.note(found.step, read=found.read, wanted=found.wanted, **told)
 
     async def _look(self, session: Session, steps: Sequence[StepSpec]) -> tuple[Look, ...]:
         with self._trace.noting_failure(*steps):

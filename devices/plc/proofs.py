@@ -30,12 +30,12 @@ async def look(session: Session, command: CommandSpec, values: Mapping[str, Valu
 def _clause(found: Look) -> Clause:
     if found.read is None:
         detail = f"{found.step.tag.name} was not read ({found.refusal})"
-        return Clause(step=found.step, read=None, is_met=False, detail=detail)
+        return Clause(step=found.step, wanted=found.wanted, read=None, is_met=False, detail=detail)
     if found.step.phase is not Phase.FAIL_IF:
         return interlocks.of_condition(found)
     said = conditions.tell(found.step, found.read) if found.is_met else conditions.say(found.step.tag, found.read)
     detail = f"the PLC reports an error: {said}" if found.is_met else f"{found.step.tag.name} is {said}"
-    return Clause(step=found.step, read=found.read, is_met=not found.is_met, detail=detail)
+    return Clause(step=found.step, wanted=found.wanted, read=found.read, is_met=not found.is_met, detail=detail)
 
 
 async def note(session: Session, command: CommandSpec, values: Mapping[str, Value], trace: Trace) -> None:
@@ -44,7 +44,7 @@ async def note(session: Session, command: CommandSpec, values: Mapping[str, Valu
         if clause.read is None:
             trace.note(clause.step, error=clause.detail)
         else:
-            trace.note(clause.step, read=clause.read, is_met=clause.is_met)
+            trace.note(clause.step, read=clause.read, wanted=clause.wanted, is_met=clause.is_met)
 
 
 def may_have_held(trace: Iterable[Mapping[str, Any]]) -> bool:

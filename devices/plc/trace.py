@@ -46,8 +46,8 @@ class Trace:
     def __post_init__(self) -> None:
         self.started = self.clock()
 
-    def note(self, step: StepSpec, **facts: Value | None) -> None:
-        """Add a step with what was `sent` or `read`, and `error` where it failed."""
+    def note(self, step: StepSpec, **facts: Value | tuple[Value, ...] | None) -> None:
+        """Add a step with what was `sent`, or `read` and `wanted`, and `error` where it failed."""
         self.entries.append(
             {
                 "at_ms": self._now_ms(),
@@ -115,6 +115,8 @@ def reason(error: BaseException) -> str:
     return str(error) or "cut off while it was under way"
 
 
-def storable(value: Value) -> Value:
+def storable(value: Value | tuple[Value, ...]) -> Any:
     """A value as JSON can carry it: NaN and infinity, which a PLC may well hold, in words."""
+    if isinstance(value, tuple):
+        return [storable(one) for one in value]
     return str(value) if isinstance(value, float) and not math.isfinite(value) else value

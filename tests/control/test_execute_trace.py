@@ -96,6 +96,14 @@ class TestEveryStep:
         assert written["setpoint"]["error"].startswith("not sent: ")
 
 
+class TestACondition:
+    async def test_tells_what_it_was_compared_with(self, machine: FaultServer, line: PLC, gateway: Gateway) -> None:
+        await call()
+        run = await the_run()
+        compared = [(entry["tag"], entry["read"], entry["wanted"]) for entry in run.trace if "wanted" in entry]
+        assert compared == [("fault", False, False), ("ack", True, True), ("ack", False, False)]
+
+
 class TestAWait:
     async def test_tells_its_last_look_and_that_of_each_error(self, machine: FaultServer, press: PLC) -> None:
         await database_sync_to_async(add_error)()
