@@ -6,6 +6,7 @@ from ninja import NinjaAPI, Swagger
 from ninja.openapi.schema import OpenAPISchema
 
 from devices.api import commands, handlers, health, plc_openapi, plcs, reconcile, runs, start
+from devices.api.answer_headers import with_answer_headers
 from devices.api.auth import ApiKey, Session
 from devices.api.body import JSONParser
 from devices.api.guard import guarded
@@ -25,6 +26,7 @@ class GatewayAPI(NinjaAPI):
         """The OpenAPI document."""
         schema = super().get_openapi_schema(**given)
         with_problem_type(schema)
+        with_answer_headers(schema)
         return schema
 
 

@@ -14,6 +14,7 @@ from ninja import Router
 from pydantic.json_schema import models_json_schema
 
 from devices.api import problems, value_schemas
+from devices.api.answer_headers import ANSWER_HEADERS, APPLIED, pick
 from devices.api.calling import HEADER_PARAMETERS, REPLAYED, WAIT_SAYS
 from devices.api.commands import PLCRef
 from devices.api.problems import MEDIA_TYPE, Problem
@@ -126,7 +127,7 @@ def _operation(command: CommandSpec) -> Part:
         "responses": {
             "200": {
                 "description": "The PLC confirmed",
-                "headers": _pick(REPLAYED, APPLIED),
+                "headers": pick(REPLAYED, APPLIED),
                 "content": _content(JSON, _run_name(command)),
             },
             "202": STILL_OPEN,
@@ -203,31 +204,16 @@ def _problem_response(status: int, kinds: Iterable[Problem]) -> Part:
         "description": "; ".join(codes) or HTTPStatus(status).phrase,
         "content": _content(MEDIA_TYPE, "ProblemOut"),
     }
-    headers = _pick(REPLAYED, APPLIED) if any(kind in ENDS for kind in kinds) else {}
+    headers = pick(REPLAYED, APPLIED) if any(kind in ENDS for kind in kinds) else {}
     if status == HTTPStatus.SERVICE_UNAVAILABLE:
-        headers |= _pick("Retry-After")
+        headers |= pick("Retry-After")
     return response | ({"headers": headers} if headers else {})
-
-
-def _pick(*names: str) -> Part:
-    return {name: ANSWER_HEADERS[name] for name in names}
 
 
 def _response_name(status: int) -> str:
     return f"Problem{status}"
 
 
-def _header(description: str, kind: str, **more: str) -> Part:
-    return {"description": description, "schema": {"type": kind, **more}}
-
-
-APPLIED = "Preference-Applied"
-ANSWER_HEADERS: Part = {
-    REPLAYED: _header("`true`: an earlier request under this key started the run, this one started nothing", "string"),
-    APPLIED: _header("which of the preferences is followed", "string"),
-    "Location": _header("where the run is looked at", "string"),
-    "Retry-After": _header("seconds until it is worth asking again", "integer"),
-}
 PARAMETERS: list[Part] = [
     *HEADER_PARAMETERS,
     {

@@ -20,9 +20,9 @@ from devices.api.schemas import (
     group_answers,
 )
 from devices.control.cancel import cancel
+from devices.control.follow import follow
 from devices.control.gateway import current
 from devices.control.records import LONG, RunRecord
-from devices.control.waiting import look, until_final
 from devices.models import Run
 
 router = Router(tags=["Runs"])
@@ -65,7 +65,7 @@ async def get_run(request: HttpRequest, run: RunNumber, wait: Wait = None) -> di
 
     With `wait` it is answered once the run has ended, or as it is when the wait is over.
     """
-    await until_final(await look(run), wait or 0.0)
+    await follow(run, wait or 0.0)
     return await whole(run)
 
 

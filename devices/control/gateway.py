@@ -48,6 +48,8 @@ class Gateway:
         self.registry = Registry(on_change=self._note_registry)
         self.reconciler = Reconciler(registry=self.registry, pool=self.pool, journal=self.journal)
         self._runs: dict[asyncio.Task[RunRecord], Underway] = {}
+        self._keyed: dict[tuple[str, str], Underway] = {}
+        """Those under a caller's Idempotency-Key."""
         self._open: Counter[int] = Counter()
         """Runs under way, by PLC."""
 
@@ -65,8 +67,7 @@ class Gateway:
 
     def of_key(self, caller: str, key: str | None) -> Underway | None:
         """The run under way here that this caller asked for under this key, stored or not yet."""
-        runs = self._runs.values() if key is not None else ()
-        return next((run for run in runs if (run.order.caller.name, run.order.key) == (caller, key)), None)
+        return self._keyed.get((caller, key)) if key is not None else None
 
     def of_number(self, run_id: int) -> Underway | None:
         """The run of this number, if it is under way here."""
@@ -82,6 +83,8 @@ class Gateway:
         # A fresh context: the request's own would drag its database thread and its cancellation along.
         task = asyncio.create_task(execution.run(), context=contextvars.Context())
         underway = self._runs[task] = Underway(order, execution, task)
+        if order.key is not None:
+            self._keyed[order.caller.name, order.key] = underway
         self._open[order.plc.id] += 1
         task.add_done_callback(lambda done: self._note_end(done, order.plc.id))
         return underway
@@ -130,7 +133,9 @@ class Gateway:
             raise QueueFull(f"{plc.max_waiting} commands already wait for {plc.name}", retry_after_s=QUEUE_RETRY_S)
 
     def _note_end(self, task: "asyncio.Task[RunRecord]", plc_id: int) -> None:
-        del self._runs[task]
+        order = self._runs.pop(task).order
+        if order.key is not None:
+            del self._keyed[order.caller.name, order.key]
         self._open[plc_id] -= 1
         error = None if task.cancelled() else task.exception()
         if error and not isinstance(error, KeyTaken):

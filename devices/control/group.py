@@ -4,11 +4,14 @@ import asyncio
 import contextvars
 import logging
 from collections.abc import Sequence
+from dataclasses import replace
+from hashlib import sha256
 
 from channels.db import database_sync_to_async
 
 from devices.control import stored
 from devices.control.errors import KeyRequired, KeyReused
+from devices.control.gateway import current
 from devices.control.records import Caller
 from devices.control.submit import LONGEST_KEY, Pending, Reply, Request, begin, require_key
 
@@ -41,17 +44,32 @@ async def run_all(
     if caller.needs_key and any(isinstance(request, Request) and request.key is None for request in requests):
         raise KeyRequired(f"{caller.name} must send an Idempotency-Key with each command, or one for the whole group")
     if group_key is not None:
+        requests = _as_one(requests, group_key)
         await _require_same(requests, caller, group_key)
     # A fresh context: the request's own would drag its database thread and its cancellation along.
     starting = asyncio.create_task(_begin_all(requests), context=contextvars.Context())
     return await asyncio.gather(*(_reply(pending, limit_s) for pending in await asyncio.shield(starting)))
 
 
+def _as_one(requests: Sequence[Request | Exception], group_key: str) -> list[Request | Exception]:
+    """Each knows the whole: a group that was changed in any place is another request under the group's key."""
+    told = [request.fingerprint if isinstance(request, Request) else str(request) for request in requests]
+    whole = sha256("\n".join(told).encode()).hexdigest()
+    return [
+        replace(request, group=whole)
+        if isinstance(request, Request) and request.key == key_of(group_key, position)
+        else request
+        for position, request in enumerate(requests)
+    ]
+
+
 async def _require_same(requests: Sequence[Request | Exception], caller: Caller, group_key: str) -> None:
-    """A command that moved up, since one before it was taken out, would be started again under its new place's key."""
+    """KeyReused where a run stands under the group's key that this group does not ask for in its place."""
     asked = {request.key: request.fingerprint for request in requests if isinstance(request, Request)}
-    known = await _fingerprints(caller.name, [f"{group_key}.{position}" for position in range(MOST)])
-    if any(asked.get(key) != fingerprint for key, fingerprint in known.items()):
+    keys = [f"{group_key}.{position}" for position in range(MOST)]
+    known = await _fingerprints(caller.name, keys)
+    under_way = {key: run.order.fingerprint for key in keys if (run := current().of_key(caller.name, key))}
+    if any(asked.get(key) != fingerprint for key, fingerprint in (known | under_way).items()):
         logger.warning("%s used an Idempotency-Key for another group; nothing was started", caller.name)
         raise KeyReused("this Idempotency-Key stands for another group of yours: nothing was started")
 

@@ -10,9 +10,18 @@ from typing import Any
 from channels.db import database_sync_to_async
 
 from devices.control import parameters, stored
-from devices.control.errors import InvalidKey, KeyRequired, KeyReused, KeyTaken, PLCDisabled, UnknownCommand
+from devices.control.errors import (
+    InvalidKey,
+    KeyRequired,
+    KeyReused,
+    KeyTaken,
+    PLCDisabled,
+    RecordUnavailable,
+    UnknownCommand,
+)
 from devices.control.execute import Order
 from devices.control.gateway import current
+from devices.control.landed import DATABASE_ERRORS
 from devices.control.records import Caller, KeyedRun, RunRecord
 from devices.control.registry import Registry
 from devices.control.underway import Underway
@@ -39,6 +48,8 @@ class Request:
     caller: Caller
     key: str | None = None
     """The caller's Idempotency-Key."""
+    group: str = ""
+    """Fingerprint of the whole group whose key this one's is made of: another group under it is another request."""
 
     @property
     def fingerprint(self) -> str:
@@ -47,7 +58,7 @@ class Request:
         Nothing of the registry goes into it, no default and no number of a PLC: the same request is the same
         whatever an engineer has changed since, and one whose command is gone is still recognised.
         """
-        asked = {"plc": self.plc, "command": self.command, "parameters": dict(self.given)}
+        asked = {"plc": self.plc, "command": self.command, "parameters": dict(self.given), "group": self.group}
         return sha256(json.dumps(asked, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 
@@ -148,7 +159,13 @@ async def _known(request: Request, key: str) -> Pending | None:
     """What an earlier request under this key started."""
     if twin := _twin(request):
         return twin
-    found = await _by_key(request.caller.name, key)
+    try:
+        found = await _by_key(request.caller.name, key)
+    except DATABASE_ERRORS as error:
+        raise RecordUnavailable(
+            "whether an earlier request under this Idempotency-Key was carried out cannot be looked up now: send it "
+            "again under the same key"
+        ) from error
     if found is None:
         return None
     _require_same(request, found.fingerprint)

@@ -228,11 +228,21 @@ class TestAKey:
         assert second == first
         assert machine.writes_to(START) == [1, 0] * 2
 
-    async def test_of_the_group_lets_the_rest_be_tried_again(self, mes: AsyncClient, machine: FaultServer):
+    @pytest.mark.parametrize("other", [[start(1), start(2)], [start(1)], [start(1), start(0), start(3)]])
+    async def test_of_the_group_stands_for_this_group_only(self, mes: AsyncClient, machine: FaultServer, other):
         await send(mes, start(1), start(0), Idempotency_Key="k" * 251)
-        results = results_of(await send(mes, start(1), start(2), Idempotency_Key="k" * 251))
-        assert [result.get("is_replayed", False) for result in results] == [True, False]
-        assert machine.writes_to(START) == [1, 0] * 2
+        answer = await send(mes, *other, Idempotency_Key="k" * 251)
+        problem_of(answer, 422, "idempotency-key-reused")
+        assert machine.writes_to(START) == [1, 0]
+
+    async def test_of_the_group_is_known_while_it_runs(self, mes: AsyncClient, machine: FaultServer):
+        machine.answer_delay_s = 0.05
+        first = asyncio.create_task(send(mes, start(1), Idempotency_Key="k"))
+        await until(lambda: machine.writes_to(START))
+        answer = await send(mes, start(1), start(2), Idempotency_Key="k")
+        problem_of(answer, 422, "idempotency-key-reused")
+        assert results_of(await first)[0]["status"] == 200
+        assert machine.writes_to(START) == [1, 0]
 
     async def test_of_the_group_stands_for_the_order_too(self, mes: AsyncClient, machine: FaultServer):
         await send(mes, start(1), start(2), Idempotency_Key="k")

@@ -12,6 +12,7 @@ from devices.control.gateway import Gateway
 from devices.models import PLC, APIKey, Command, Profile, Run, State
 from tests.api.callers import post, problem_of, put, until
 from tests.api.conftest import FAULT_BIT, START
+from tests.control.databases import no_table
 from tests.doubles import faults
 from tests.doubles.fault_server import FaultServer
 
@@ -130,6 +131,18 @@ class TestTheKeyIsLookedUpBeforeThePLC:
     async def test_while_the_gateway_shuts_down(self, mes: AsyncClient, gateway: Gateway, first):
         gateway.is_draining = True
         assert (await keyed(mes)).json() == first
+
+
+class TestAKeyThatCannotBeLookedUp:
+    async def test_is_to_be_sent_again_since_nobody_can_say_what_became_of_it(
+        self, mes: AsyncClient, machine: FaultServer
+    ):
+        assert (await keyed(mes)).status_code == 200
+        async with no_table():
+            told = problem_of(await keyed(mes), 503, "record-unavailable")
+        assert "cannot be looked up now: send it again under the same key" in told["detail"]
+        assert is_replayed(await keyed(mes))
+        assert machine.writes_to(START) == [1, 0]
 
 
 class TestAKeyThatStandsForSomethingElse:

@@ -4,9 +4,11 @@ import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
+from channels.db import database_sync_to_async
 from django.http import HttpResponse
 from django.test import AsyncClient
 
+from devices.control import stored, waiting
 from devices.control.gateway import Gateway
 from devices.models import Run, State
 from tests.api.callers import faults_of, post, problem_of, put, until
@@ -166,3 +168,13 @@ class TestARun:
         held.set()
         told = (await looking).json()
         assert (told["state"], told["trace"][-1]["phase"]) == ("succeeded", "cleanup")
+
+    async def test_is_not_asked_for_again_and_again_where_it_runs_here(
+        self, mes: AsyncClient, machine: FaultServer, held, monkeypatch: pytest.MonkeyPatch
+    ):
+        run_id = still_open(await post(mes, COMMAND, {}, headers=ASYNC))
+        looks: list[int] = []
+        by_id = stored.by_id
+        monkeypatch.setattr(waiting, "look", database_sync_to_async(lambda run: (looks.append(run), by_id(run))[1]))
+        assert (await mes.get(f"/api/runs/{run_id}?wait=0.6")).json()["state"] == "running"
+        assert looks == [], "its end is heard of, not looked for"
