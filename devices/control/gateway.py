@@ -142,4 +142,5 @@ class Gateway:
 
     def _note_registry(self, plcs: Mapping[str, PLCSpec]) -> None:
         self.pool.refresh({plc.id: plc for plc in plcs.values()})
+        self.reconciler.note_registry()
         self.announcer.tell_registry()
