@@ -18,7 +18,6 @@ from devices.control.errors import (
     NotProvable,
     NotProven,
     NotRead,
-    PersonNeeded,
     PLCDisabled,
     RecordUnavailable,
 )
@@ -27,7 +26,7 @@ from devices.control.outcomes import Outcome
 from devices.control.reading import told_as_not_read
 from devices.control.records import Caller, RunRecord
 from devices.control.registry import Registry
-from devices.control.verdicts import Verdict
+from devices.control.verdicts import Verdict, require_right
 from devices.plc import proofs
 from devices.plc.health import PROBE_FIRST_S, probe_delay_s
 from devices.plc.pool import Pool, Turn
@@ -112,9 +111,11 @@ class Reconciler:
                 return await self._read_at(visit, run_id, by)
 
     async def judge(self, run_id: int, verdict: Verdict, caller: Caller) -> RunRecord:
-        """Settle the run as a person says; PersonNeeded for a machine's key, RunSettled for a run not in doubt."""
-        if not caller.is_person:
-            raise PersonNeeded("only a person who is logged in can say what the machine did; a key may have it read")
+        """Settle the run as a person says.
+
+        PersonNeeded for a machine's key, RightMissing for who may not say it, RunSettled for a run not in doubt.
+        """
+        require_right(caller)
         doubt = await self._find(run_id)
         require_in_doubt(doubt)
         outcome = outcomes.judged(verdict.state, verdict.effect, by=caller.name, reason=verdict.reason)
