@@ -5,6 +5,7 @@ import contextvars
 import hmac
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import cast
 
 from channels.db import database_sync_to_async
@@ -17,6 +18,7 @@ from ninja.errors import AuthenticationError, HttpError
 from ninja.security import APIKeyCookie, APIKeyHeader
 
 from devices.control.records import Caller
+from devices.control.verdicts import RIGHT
 from devices.models import APIKey
 from devices.models.access import digest_of, key_id_of
 
@@ -154,6 +156,15 @@ def _no_view(_request: HttpRequest) -> HttpResponse:
 def caller_of(request: HttpRequest) -> Caller:
     """Who was found."""
     return cast("Caller", request.auth)  # type: ignore[attr-defined]
+
+
+async def with_rights(request: HttpRequest) -> Caller:
+    """Who was found, and whether he may say what a machine did: asked only where he says it, for it is a query."""
+    caller = caller_of(request)
+    if not caller.is_person:
+        return caller
+    user = await request.auser()
+    return replace(caller, may_judge=await database_sync_to_async(user.has_perm)(RIGHT))
 
 
 def _source(request: HttpRequest) -> str:

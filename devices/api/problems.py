@@ -49,6 +49,7 @@ REFUSALS: dict[type[Exception], Problem] = {
     errors.KeyReused: Problem(422, "idempotency-key-reused", "The Idempotency-Key stands for another request"),
     errors.RunNotQueued: Problem(409, "run-not-queued", "The run waits no more"),
     errors.PersonNeeded: Problem(403, "person-needed", "Only a person can say this"),
+    errors.RightMissing: Problem(403, "right-missing", "You were not given the right to say this"),
     errors.RunSettled: Problem(409, "run-settled", "There is nothing to reconcile"),
     errors.NotProvable: Problem(409, "not-provable", "No read can tell what the machine did"),
     errors.NotProven: Problem(409, "not-proven", "The machine does not show that it did it"),

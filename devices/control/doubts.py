@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from django.db.models import F, Q, QuerySet
@@ -99,34 +100,72 @@ def _what_else(doubt: Doubt, command: CommandSpec) -> str:
     if proofs.hold_at_zero(command, doubt.values):
         return "a PLC that has restarted shows the same, all its registers zero"
     later = _triggered_since(doubt)
-    if not proofs.shows_number(command):
-        return "a later run told the machine too, and what stands there now may be its doing" if later.exists() else ""
-    return "a later run was given the same number" if _has_number(later, doubt.values[SEQUENCE]) else ""
+    if proofs.shows_number(command):
+        return _may_show(command, doubt.values[SEQUENCE], later)
+    if later.exists():
+        return "a later run told the machine too, and what stands there now may be its doing"
+    if earlier := _still_at_work(doubt):
+        return f"run {earlier.pk} told the machine before and nobody knew how it ended, so it may be that one's doing"
+    return ""
 
 
 def _triggered_since(doubt: Doubt) -> QuerySet[Run]:
     """The other runs of the PLC that told the machine, or were about to, after this one."""
-    run, ours = doubt.record, Run.objects.filter(plc=doubt.plc_id)
-    # One that was asked for before may have had its turn after.
-    before = ours.filter(id__lt=run.id).order_by("-id").values_list("id", flat=True)
-    first = min(before[:NEIGHBOURS], default=run.id)
-    at = run.triggered_at or run.accepted_at
-    since = ours.filter(id__gte=first, triggered_at__isnull=False).exclude(id=run.id).exclude(state__in=NOT_TOLD)
-    return since.filter(Q(id__gt=run.id) | Q(triggered_at__gte=at))
+    run = doubt.record
+    near = Run.objects.filter(plc=doubt.plc_id, id__gte=_first_near(doubt.plc_id, run.id))
+    since = near.filter(triggered_at__isnull=False).exclude(id=run.id).exclude(state__in=NOT_TOLD)
+    return since.filter(Q(id__gt=run.id) | Q(triggered_at__gte=_told_at(doubt)))
 
 
-def _has_number(runs: QuerySet[Run], number: Any) -> bool:
-    """Whether one of them gave the machine this number: they are wrapped where the tags of a command end."""
+def _first_near(plc_id: int, run_id: int) -> int:
+    """Number of the first run of the PLC that may have had its turn after this one, though it was asked for before."""
+    before = Run.objects.filter(plc=plc_id, id__lt=run_id).order_by("-id").values_list("id", flat=True)
+    return min(before[:NEIGHBOURS], default=run_id)
+
+
+def _still_at_work(doubt: Doubt) -> Run | None:
+    """The newest earlier run of the PLC that may have been at work still when this one told the machine."""
+    at = _told_at(doubt)
+    earlier = Run.objects.filter(plc=doubt.plc_id, id__lt=doubt.record.id, triggered_at__lt=at)
+    earlier = earlier.exclude(state__in=NOT_TOLD).order_by("-id")
+    in_doubt = earlier.filter(Q(state__in=[State.UNKNOWN, State.TIMED_OUT]) | Q(finished_at__gt=at))
+    ended = earlier.filter(state=State.SUCCEEDED, finished_at__lte=at).select_related("definition")
+    last = next(filter(_is_confirmed, ended.defer("frames", "trace")[:NEIGHBOURS]), None)
+    if last is not None:
+        in_doubt = in_doubt.filter(id__gte=_first_near(doubt.plc_id, last.pk), triggered_at__gt=last.triggered_at)
+    return in_doubt.defer("frames", "trace").first()
+
+
+def _is_confirmed(run: Run) -> bool:
+    """The machine was seen to do it; who only takes the write may still be at work with what came before."""
+    command = _command(run.definition)
+    return bool(run.history) or (command is not None and bool(command.of(Phase.WAIT)))
+
+
+def _told_at(doubt: Doubt) -> datetime:
+    return doubt.record.triggered_at or doubt.record.accepted_at
+
+
+def _may_show(command: CommandSpec, number: Any, runs: QuerySet[Run]) -> str:
+    """How one of these runs may have made the machine show this number of the command; empty if none can have."""
+    if runs.filter(definition=None).exists():
+        return "a later run told the machine too, and it is not recorded what"
     for definition in Definition.objects.filter(pk__in=runs.values("definition")):
-        command = _command(definition)
-        limit = None if command is None else sequence_limit(command)
-        if command is None:
-            return True
-        if limit and number <= limit:
-            same = runs.filter(definition=definition).annotate(rest=F("sequence") % limit)
-            if same.filter(rest=number % limit).exists():
-                return True
-    return False
+        other = _command(definition)
+        if other is None:
+            return "a later run told the machine too, and it is not recorded what"
+        if proofs.is_written_over(command, other):
+            return f"a later {other.name} may have written the same number"
+        if _has_number(runs.filter(definition=definition), sequence_limit(other), number):
+            return "a later run was given the same number"
+    return ""
+
+
+def _has_number(runs: QuerySet[Run], limit: int | None, number: Any) -> bool:
+    """Whether one of them gave the machine this number: they are wrapped where the tags of their command end."""
+    if not limit or number > limit:
+        return False
+    return runs.annotate(rest=F("sequence") % limit).filter(rest=number % limit).exists()
 
 
 def _doubt(row: Run) -> Doubt:

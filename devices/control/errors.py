@@ -96,6 +96,10 @@ class PersonNeeded(Refused):
     """A machine's key says what only a person can have seen."""
 
 
+class RightMissing(Refused):
+    """Somebody is logged in, and was not given the right to say what a machine did."""
+
+
 class Draining(Refused):
     """The gateway is shutting down."""
 

@@ -25,7 +25,7 @@ from devices.plc.errors import PhaseError
 from devices.plc.phases import Conversation
 from devices.plc.pool import Pool, Turn
 from devices.plc.sequence import SEQUENCE, sequence_limit, wrapped
-from devices.plc.specs import CommandSpec, PLCSpec
+from devices.plc.specs import CommandSpec, Phase, PLCSpec
 from devices.plc.trace import Stage, Trace
 
 logger = logging.getLogger(__name__)
@@ -145,7 +145,8 @@ class Execution:
         conversation = Conversation(self._order.command, self._values(), trace=self._trace)
         try:
             self._patience.require_not_late()
-            return outcomes.succeeded(await conversation.carry_out(turn, self._record_trigger))
+            result = await conversation.carry_out(turn, self._record_trigger)
+            return outcomes.succeeded(result, is_acknowledged=bool(self._order.command.of(Phase.WAIT)))
         except EXPECTED as error:
             return self._outcome_of(error)
         except Exception as error:

@@ -56,9 +56,11 @@ class Gateway:
     async def start(self) -> None:
         """Settle what a dead process left, load the registry, then be ready."""
         global _current  # noqa: PLW0603 - one gateway a process is the point
-        await database_sync_to_async(settle_orphans)()
+        settled = await database_sync_to_async(settle_orphans)()
         self.journal.start()
         self.announcer.start()
+        for record in settled:
+            self.announcer.tell_run(record)
         await self.registry.start()
         await self.reconciler.start()
         # No pause from here on: what is reconciled stands in its PLC's queue before the first command.
@@ -147,4 +149,5 @@ class Gateway:
 
     def _note_registry(self, plcs: Mapping[str, PLCSpec]) -> None:
         self.pool.refresh({plc.id: plc for plc in plcs.values()})
+        self.reconciler.note_registry()
         self.announcer.tell_registry()

@@ -26,6 +26,8 @@ MOVES: dict[State, frozenset[State]] = {
 }
 """Every other state is the end."""
 
+CONFIRMED = "The PLC confirmed the command."
+TAKEN = "The PLC took the write; the command asks for no acknowledge."
 NOT_CLEARED = " The handshake could not be cleared: do that at the PLC."
 
 
@@ -40,11 +42,10 @@ class Outcome:
     result: dict[str, Any] = field(default_factory=dict)
 
 
-def succeeded(result: dict[str, Any]) -> Outcome:
-    """The PLC confirmed."""
-    return Outcome(
-        state=State.SUCCEEDED, effect=Effect.APPLIED, retry=None, detail="The PLC confirmed the command.", result=result
-    )
+def succeeded(result: dict[str, Any], *, is_acknowledged: bool) -> Outcome:
+    """The PLC confirmed: by the acknowledge that was waited for, or by no more than its answer to the write."""
+    detail = CONFIRMED if is_acknowledged else TAKEN
+    return Outcome(state=State.SUCCEEDED, effect=Effect.APPLIED, retry=None, detail=detail, result=result)
 
 
 def failed(detail: str, retry: Retry = Retry.SAFE) -> Outcome:

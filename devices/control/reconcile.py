@@ -3,9 +3,9 @@
 import asyncio
 import contextvars
 import logging
-from collections.abc import Sequence
-from contextlib import suppress
-from itertools import count
+from collections import deque
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 
 from channels.db import database_sync_to_async
 from django.db import Error as DatabaseUnavailable
@@ -18,7 +18,6 @@ from devices.control.errors import (
     NotProvable,
     NotProven,
     NotRead,
-    PersonNeeded,
     PLCDisabled,
     RecordUnavailable,
 )
@@ -27,18 +26,35 @@ from devices.control.outcomes import Outcome
 from devices.control.reading import told_as_not_read
 from devices.control.records import Caller, RunRecord
 from devices.control.registry import Registry
-from devices.control.verdicts import Verdict
+from devices.control.verdicts import Verdict, require_right
 from devices.plc import proofs
 from devices.plc.health import PROBE_FIRST_S, probe_delay_s
 from devices.plc.pool import Pool, Turn
+from devices.plc.session import Session
 from devices.plc.specs import PLCSpec
 
 logger = logging.getLogger(__name__)
 
 LOOK_LIMIT_S = 10.0  # for one look at a run's proofs, connecting included
+TURN_S = 2.0  # at a start, before a command that waits has its turn; a look that was begun is ended
 AGAIN_LONGEST_S = 300.0  # between two tries to reach a PLC that was away at the start
 GATEWAY = "gateway"
 """Who settled a run, where nobody asked for it."""
+
+
+class Visit:
+    """One turn with a PLC, and one connection for all that is read in it: made for the first look, not before."""
+
+    def __init__(self, turn: Turn, held: AsyncExitStack) -> None:
+        self._turn = turn
+        self._held = held
+        self._session: Session | None = None
+
+    async def session(self) -> Session:
+        """Connect, unless that was done."""
+        if self._session is None:
+            self._session = await self._held.enter_async_context(self._turn.session())
+        return self._session
 
 
 class Reconciler:
@@ -51,6 +67,9 @@ class Reconciler:
         self._pool = pool
         self._journal = journal
         self._again_first_s = again_first_s
+        self._turn_s = TURN_S
+        self._changed = asyncio.Event()
+        """Set at the next change of the registry."""
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def start(self) -> None:
@@ -59,12 +78,17 @@ class Reconciler:
         When this returns, each of these tasks will stand in its PLC's queue before any command that comes later.
         """
         left = await database_sync_to_async(doubts.left_unknown)()
-        for plc in (await self._registry.plcs()).values():
-            if plc.is_enabled and plc.id in left:
-                work = self._settle_all(plc, left[plc.id])
-                task = asyncio.create_task(work, context=contextvars.Context())
-                self._tasks.add(task)
-                task.add_done_callback(self._tasks.discard)
+        usable = {plc.id: plc for plc in (await self._registry.plcs()).values() if plc.is_enabled}
+        for plc_id, run_ids in left.items():
+            work = self._settle_all(plc_id, usable.get(plc_id), deque(run_ids))
+            task = asyncio.create_task(work, context=contextvars.Context())
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    def note_registry(self) -> None:
+        """PLCs were changed: one that was away or disabled may be there now, and is looked for at once."""
+        self._changed.set()
+        self._changed = asyncio.Event()
 
     async def stop(self) -> None:
         """End what still reads or waits for a PLC."""
@@ -83,13 +107,15 @@ class Reconciler:
         await database_sync_to_async(require_provable)(doubt)
         plc = await self._plc_of(doubt)
         with told_as_not_read(LOOK_LIMIT_S):
-            async with self._pool.turn(plc) as turn:
-                return await self._read_in(turn, run_id, by)
+            async with self._visit(plc) as visit:
+                return await self._read_at(visit, run_id, by)
 
     async def judge(self, run_id: int, verdict: Verdict, caller: Caller) -> RunRecord:
-        """Settle the run as a person says; PersonNeeded for a machine's key, RunSettled for a run not in doubt."""
-        if not caller.is_person:
-            raise PersonNeeded("only a person who is logged in can say what the machine did; a key may have it read")
+        """Settle the run as a person says.
+
+        PersonNeeded for a machine's key, RightMissing for who may not say it, RunSettled for a run not in doubt.
+        """
+        require_right(caller)
         doubt = await self._find(run_id)
         require_in_doubt(doubt)
         outcome = outcomes.judged(verdict.state, verdict.effect, by=caller.name, reason=verdict.reason)
@@ -99,43 +125,62 @@ class Reconciler:
             require_in_doubt(await self._find(run_id))  # somebody was faster
             raise
 
-    async def _settle_all(self, plc: PLCSpec | None, run_ids: Sequence[int]) -> None:
-        """Go through a PLC's unknown runs, once it can be reached."""
-        for tries in count():
+    async def _settle_all(self, plc_id: int, plc: PLCSpec | None, left: deque[int]) -> None:
+        """Go through a PLC's unknown runs, once it is enabled and can be reached."""
+        tries, changed = 0, self._changed
+        while left:
             # The first thing is to join the queue: a command that is called from now on waits behind.
-            if plc is None or await self._were_read(plc, run_ids):
-                return
-            await asyncio.sleep(probe_delay_s(tries, first_s=self._again_first_s, longest_s=AGAIN_LONGEST_S))
+            if plc is not None and await self._was_visited(plc, left):
+                tries = 0
+            else:
+                delay_s = probe_delay_s(tries, first_s=self._again_first_s, longest_s=AGAIN_LONGEST_S)
+                tries += 1
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(changed.wait(), delay_s)
+            changed = self._changed  # before the look at the registry, so that no change is missed
             with suppress(RecordUnavailable):
-                plc = await self._registered(plc.id)  # it may have been changed meanwhile
+                plc = await self._registered(plc_id)
 
-    async def _were_read(self, plc: PLCSpec, run_ids: Sequence[int]) -> bool:
+    async def _was_visited(self, plc: PLCSpec, left: deque[int]) -> bool:
+        """Whether a turn was had, and some of the runs are no longer left."""
         try:
             with told_as_not_read(LOOK_LIMIT_S):
-                async with self._pool.turn(plc) as turn:
-                    await self._read_each_in(turn, run_ids)
+                async with self._visit(plc) as visit:
+                    await self._read_some(visit, left)
         except (NotRead, RecordUnavailable, DatabaseUnavailable) as error:
             logger.warning("what %s did is still unknown: %s", plc.name, error)
             return False
         except Exception:
             logger.exception("the unknown runs of %s were not reconciled", plc.name)
+            left.clear()
         return True
 
-    async def _read_each_in(self, turn: Turn, run_ids: Sequence[int]) -> None:
-        for run_id in run_ids:
+    async def _read_some(self, visit: Visit, left: deque[int]) -> None:
+        """As many as a command that waits may be kept for: what has a number can be proven after it as well."""
+        clock = asyncio.get_running_loop().time
+        end = clock() + self._turn_s
+        while left:
             try:
-                await self._read_in(turn, run_id, GATEWAY)
+                await self._read_at(visit, left[0], GATEWAY)
             except (NotProvable, NotProven) as error:
-                logger.info("run %d stays as it is: %s", run_id, error)
+                logger.info("run %d stays as it is: %s", left[0], error)
+            left.popleft()
+            if clock() >= end:
+                return
 
-    async def _read_in(self, turn: Turn, run_id: int, by: str) -> RunRecord:
-        """Within the PLC's turn, so that no other run tells the machine anything meanwhile."""
+    @asynccontextmanager
+    async def _visit(self, plc: PLCSpec) -> AsyncIterator[Visit]:
+        """The PLC's turn, so that no other run tells the machine anything meanwhile."""
+        async with self._pool.turn(plc) as turn, AsyncExitStack() as held:
+            yield Visit(turn, held)
+
+    async def _read_at(self, visit: Visit, run_id: int, by: str) -> RunRecord:
         doubt = await self._find(run_id)
         if doubt.is_settled:
             return doubt.record  # somebody was faster
         command = await database_sync_to_async(require_provable)(doubt)
-        async with asyncio.timeout(LOOK_LIMIT_S), turn.session() as session:
-            clauses = await proofs.look(session, command, doubt.values)
+        async with asyncio.timeout(LOOK_LIMIT_S):
+            clauses = await proofs.look(await visit.session(), command, doubt.values)
         if not all(clause.is_met for clause in clauses):
             raise NotProven(run=doubt.record, clauses=clauses)
         try:

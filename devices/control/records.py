@@ -81,6 +81,8 @@ class Caller:
     """The client's address."""
     needs_key: bool = False
     """Its commands are refused without an Idempotency-Key."""
+    may_judge: bool = False
+    """A person who may say what a machine did: looked up where he says it."""
 
     @property
     def is_person(self) -> bool:

@@ -6,11 +6,15 @@ from typing import Any
 
 from django.core.exceptions import ValidationError
 
-from devices.control.errors import InvalidParameters
+from devices.control.errors import InvalidParameters, PersonNeeded, RightMissing
+from devices.control.records import Caller
 from devices.models import Effect, State
 from devices.models.text_rules import printable
 
 SHORTEST, LONGEST = 10, 500  # characters of a reason
+
+RIGHT = "devices.change_run"
+"""Django's own permission ("Can change run"), though the admin shows runs only: who has it may say how one ended."""
 
 FIELDS = ("state", "reason", "effect")
 STATES = (State.SUCCEEDED, State.FAULTED)
@@ -24,6 +28,17 @@ class Verdict:
     state: State
     effect: Effect
     reason: str
+
+
+def require_right(caller: Caller) -> None:
+    """PersonNeeded for a machine's key, RightMissing for a person who was not given the right."""
+    if not caller.is_person:
+        raise PersonNeeded("only a person who is logged in can say what the machine did; a key may have it read")
+    if not caller.may_judge:
+        raise RightMissing(
+            f"{caller.name} lacks the permission {RIGHT} (Can change run), and so cannot say what the machine did; "
+            "who keeps the users in the admin can give it"
+        )
 
 
 def verdict_of(given: Mapping[str, Any]) -> Verdict:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from devices.modbus import codec
-from devices.modbus.types import Value
+from devices.modbus.types import TagSpec, Value
 from devices.plc import conditions, interlocks, watch
 from devices.plc.interlocks import Clause
 from devices.plc.sequence import SEQUENCE
@@ -64,6 +64,26 @@ def shows_number(command: CommandSpec) -> bool:
     return SEQUENCE not in named and any(
         step.parameter == SEQUENCE and step.operator is Operator.EQUAL for step in command.of(Phase.PROOF)
     )
+
+
+def is_written_over(command: CommandSpec, later: CommandSpec) -> bool:
+    """Whether a later command sets a place that carries the number of this one to something else than its own number.
+
+    What its caller gave, or a constant, may be any number; so may its own number in another layout of the tag.
+    """
+    carriers = [step.tag for step in command.steps if step.parameter == SEQUENCE]
+    is_given = any(parameter.name == SEQUENCE for parameter in later.parameters)
+    return any(
+        tag.overlaps(step.tag) and (is_given or step.parameter != SEQUENCE or _layout(tag) != _layout(step.tag))
+        for step in later.steps
+        if step.operator is Operator.SET
+        for tag in carriers
+    )
+
+
+def _layout(tag: TagSpec) -> object:
+    """All that tells which registers a value becomes."""
+    return tag.address, tag.data_type, tag.byte_order, tag.bit, tag.length, tag.scale, tag.offset
 
 
 def written_by_itself(command: CommandSpec) -> str | None:

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 from asgiref.sync import sync_to_async
-from django.contrib.auth.models import User
+from django.contrib.auth.models import Permission, User
 from django.test import AsyncClient
 
 from devices.api.schemas import ProblemOut, RunWithTraceOut
@@ -44,7 +44,8 @@ async def lost(mes: AsyncClient, press: PLC, machine: FaultServer) -> dict[str, 
 
 @pytest.fixture
 async def anna_s(anna: User, mes: AsyncClient) -> AsyncClient:
-    """Anna is logged in, and sends her token."""
+    """Anna is logged in, may say what a machine did, and sends her token."""
+    await anna.user_permissions.aadd(await Permission.objects.aget(codename="change_run"))
     client = AsyncClient(enforce_csrf_checks=True, X_CSRFTOKEN="a" * 32)
     await client.aforce_login(anna)
     client.cookies["csrftoken"] = "a" * 32
@@ -130,6 +131,28 @@ class TestAVerdict:
         told = problem_of(await post(mes, address(lost), DONE), 403, "person-needed")
         assert "only a person" in told["detail"]
         assert await shown(mes, lost) == lost
+
+    async def test_of_a_user_without_the_right_is_refused_until_he_is_given_it(
+        self, mes: AsyncClient, anna: User, anna_s: AsyncClient, lost: dict[str, Any]
+    ):
+        await anna.user_permissions.aclear()
+        told = problem_of(await post(anna_s, address(lost), DONE), 403, "right-missing")
+        assert "devices.change_run (Can change run)" in told["detail"]
+        assert await shown(mes, lost) == lost
+        await anna.user_permissions.aadd(await Permission.objects.aget(codename="change_run"))
+        assert (await post(anna_s, address(lost), DONE)).status_code == 200
+
+    async def test_of_a_superuser_needs_no_more(self, anna: User, anna_s: AsyncClient, lost: dict[str, Any]):
+        await anna.user_permissions.aclear()
+        await User.objects.aupdate(is_superuser=True)
+        assert (await post(anna_s, address(lost), DONE)).status_code == 200
+
+    async def test_of_a_user_without_the_right_may_be_a_read(
+        self, mes: AsyncClient, machine: FaultServer, anna: User, anna_s: AsyncClient, lost: dict[str, Any]
+    ):
+        await anna.user_permissions.aclear()
+        machine.discrete_inputs[RUNNING_BIT] = 1
+        assert (await post(anna_s, address(lost))).status_code == 200
 
     async def test_without_the_session_s_token_is_refused(self, mes: AsyncClient, anna: User, lost: dict[str, Any]):
         client = AsyncClient(enforce_csrf_checks=True)

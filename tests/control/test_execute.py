@@ -10,6 +10,7 @@ class TestAPlainCommand:
     async def test_succeeds_when_the_plc_confirms_the_write(self, machine: FaultServer, line: PLC) -> None:
         record = await call("reset")
         assert (record.state, record.effect, record.retry) == (State.SUCCEEDED, Effect.APPLIED, "")
+        assert record.detail == "The PLC took the write; the command asks for no acknowledge."
         assert machine.writes_to("reset") == [1]
         assert machine.coils[1] == 1
         await stored_as(record)
@@ -43,6 +44,7 @@ class TestAHandshake:
     async def test_returns_what_the_read_phase_found(self, machine: FaultServer, line: PLC) -> None:
         machine.input_registers[9:11] = [1, 41]
         record = await call()
+        assert record.detail == "The PLC confirmed the command."
         assert record.result == {"batch_number": 0x1_0000 + 42}
 
     async def test_stores_who_asked_for_what_and_every_step(self, machine: FaultServer, line: PLC) -> None:

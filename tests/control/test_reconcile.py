@@ -43,6 +43,7 @@ RESULT = TagSpec(
     name="result", table=Table.INPUT_REGISTER, address=21, data_type=DataType.UINT16, labels={3: "clamp open"}
 )
 IS_REFUSED = StepSpec(phase=Phase.FAIL_IF, tag=RESULT, operator=Operator.NOT_EQUAL, value=0)
+ACKNOWLEDGED = StepSpec(phase=Phase.WAIT, tag=ACTIVE, operator=Operator.EQUAL, value=True)
 TO_TEN = replace(ECHO, name="number", table=Table.HOLDING_REGISTER, address=40, maximum=Decimal(10))
 
 
@@ -301,6 +302,70 @@ class TestAProofThatWouldBeFalse:
         await later.adelete()
         assert (await settled(gateway, before.pk, tool)).state is State.SUCCEEDED
 
+    @pytest.mark.parametrize(
+        "sets",
+        [
+            {"value": 7},
+            {"parameter": "batch_size"},
+            {"parameter": "sequence", "tag": replace(TO_TEN, data_type=DataType.INT32)},
+            {"parameter": "sequence", "tag": replace(TO_TEN, scale=Decimal("0.5"))},
+        ],
+    )
+    async def test_may_be_a_later_run_s_that_writes_where_the_number_goes(
+        self, tool: FaultServer, line: PLC, gateway: Gateway, sets: dict[str, Any]
+    ) -> None:
+        """The machine shows whatever was requested last: by a number, or by hand."""
+        request = StepSpec(phase=Phase.WRITE, tag=TO_TEN, operator=Operator.SET, parameter="sequence")
+        before = await left(line, command(IS_OURS, request), sequence=7)
+        await left(line, command(replace(request, **{"parameter": None} | sets)), sequence=8, state=State.SUCCEEDED)
+        tool.input_registers[ECHO_REGISTER] = 7
+        await self._is_refused(gateway, before.pk, tool, "a later lost may have written the same number")
+
+    async def test_may_be_that_of_a_later_run_whose_command_is_not_recorded(
+        self, tool: FaultServer, line: PLC, gateway: Gateway
+    ) -> None:
+        before = await left(line, command(IS_OURS), sequence=7)
+        await left(line, None, state=State.SUCCEEDED)
+        tool.input_registers[ECHO_REGISTER] = 7
+        await self._is_refused(gateway, before.pk, tool, "it is not recorded what")
+
+    @pytest.mark.parametrize("state", [State.TIMED_OUT, State.UNKNOWN])
+    async def test_may_be_an_earlier_run_s_that_is_still_at_work(
+        self, active: FaultServer, line: PLC, gateway: Gateway, state: State
+    ) -> None:
+        """A slow machine: it had not answered the first start when the second came."""
+        earlier = await left(line, command(IS_ACTIVE), state=state)
+        before = await left(line, command(IS_ACTIVE))
+        await self._is_refused(gateway, before.pk, active, f"run {earlier.pk} told the machine before")
+
+    async def test_may_be_an_earlier_run_s_that_was_settled_only_afterwards(
+        self, active: FaultServer, line: PLC, gateway: Gateway
+    ) -> None:
+        told = timezone.now()
+        settled_at = told + timedelta(seconds=5)
+        await left(line, command(IS_ACTIVE), state=State.SUCCEEDED, triggered_at=told, finished_at=settled_at)
+        before = await left(line, command(IS_ACTIVE), triggered_at=told + timedelta(seconds=1))
+        await self._is_refused(gateway, before.pk, active, "may be that one's doing")
+
+    async def test_may_be_an_earlier_run_s_though_one_between_them_was_only_written(
+        self, active: FaultServer, line: PLC, gateway: Gateway
+    ) -> None:
+        """Nobody waited for an answer to it: the machine may not have looked at it yet."""
+        await left(line, command(IS_ACTIVE), state=State.TIMED_OUT)
+        await left(line, command(), state=State.SUCCEEDED)
+        before = await left(line, command(IS_ACTIVE))
+        await self._is_refused(gateway, before.pk, active, "may be that one's doing")
+
+    async def test_may_be_one_s_with_a_smaller_number_than_the_last_that_succeeded(
+        self, active: FaultServer, line: PLC, gateway: Gateway
+    ) -> None:
+        """It was asked for before, and had its turn after."""
+        told = timezone.now() + timedelta(seconds=1)
+        at_work = await left(line, command(IS_ACTIVE), state=State.TIMED_OUT, triggered_at=told)
+        await left(line, command(ACKNOWLEDGED), state=State.SUCCEEDED)
+        before = await left(line, command(IS_ACTIVE), triggered_at=told + timedelta(seconds=1))
+        await self._is_refused(gateway, before.pk, active, f"run {at_work.pk} told the machine before")
+
     async def test_may_be_a_later_run_s_where_callers_give_a_number_of_that_name(
         self, tool: FaultServer, line: PLC, gateway: Gateway
     ) -> None:
@@ -366,6 +431,30 @@ class TestAProof:
         before = await left(line, command(IS_OURS), sequence=7)
         with pytest.raises(NotProven, match="echo is 0"):
             await settled(gateway, before.pk, tool)
+
+    async def test_is_not_spoilt_by_an_earlier_run_where_one_was_acknowledged_since(
+        self, active: FaultServer, line: PLC, gateway: Gateway
+    ) -> None:
+        await left(line, command(IS_ACTIVE), state=State.TIMED_OUT)
+        await left(line, command(ACKNOWLEDGED), state=State.SUCCEEDED)
+        before = await left(line, command(IS_ACTIVE))
+        assert (await settled(gateway, before.pk, active)).state is State.SUCCEEDED
+
+    async def test_is_not_spoilt_by_an_earlier_run_that_was_settled_before(
+        self, active: FaultServer, line: PLC, gateway: Gateway
+    ) -> None:
+        await left(line, command(IS_ACTIVE), state=State.FAULTED)
+        await left(line, command(IS_ACTIVE), state=State.FAILED)
+        before = await left(line, command(IS_ACTIVE))
+        assert (await settled(gateway, before.pk, active)).state is State.SUCCEEDED
+
+    async def test_by_number_is_not_spoilt_by_an_earlier_run(
+        self, tool: FaultServer, line: PLC, gateway: Gateway
+    ) -> None:
+        await left(line, command(IS_ACTIVE), state=State.TIMED_OUT)
+        before = await left(line, command(IS_OURS), sequence=7)
+        tool.input_registers[ECHO_REGISTER] = 7
+        assert (await settled(gateway, before.pk, tool)).state is State.SUCCEEDED
 
     async def test_is_not_spoilt_by_a_later_run_that_did_not_tell_the_machine(
         self, active: FaultServer, line: PLC, gateway: Gateway

@@ -47,6 +47,13 @@ async def has_ended(gateway: Gateway) -> None:
     await eventually(lambda: not gateway.reconciler._tasks)
 
 
+async def enable(gateway: Gateway, press: PLC, is_enabled: bool) -> None:
+    """Switch it in the admin; returns when the gateway knows."""
+    press.is_enabled = is_enabled
+    await press.asave()
+    await eventually(lambda: gateway.registry._plcs[press.name].is_enabled is is_enabled)
+
+
 class TestAStart:
     async def test_proves_what_was_left_unknown(self, active: FaultServer, press: PLC, starting: Gateway) -> None:
         before = await left(press, command(IS_ACTIVE))
@@ -90,7 +97,7 @@ class TestAStart:
         await has_ended(starting)
         assert await state_of(before.pk) == State.TIMED_OUT
 
-    async def test_proves_only_the_newest_by_what_stands_there_and_each_by_its_number(
+    async def test_proves_each_by_its_number_and_none_by_what_an_earlier_one_may_have_done(
         self, active: FaultServer, press: PLC, starting: Gateway
     ) -> None:
         active.input_registers[ECHO_REGISTER] = 8
@@ -98,7 +105,7 @@ class TestAStart:
         runs = [await left(press, spec, sequence=number) for spec, number in specs]
         await starting.start()
         await has_ended(starting)
-        assert [await state_of(run.pk) for run in runs] == ["unknown", "unknown", "succeeded", "succeeded"]
+        assert [await state_of(run.pk) for run in runs] == ["unknown", "unknown", "succeeded", "unknown"]
 
     async def test_reads_before_the_first_command_is_carried_out(
         self, active: FaultServer, press: PLC, starting: Gateway
@@ -161,17 +168,61 @@ class TestAStart:
         await has_ended(starting)
         assert await state_of(before.pk) == State.SUCCEEDED
 
-    async def test_does_not_look_for_a_plc_that_was_disabled_meanwhile(
+    async def test_looks_for_a_plc_that_was_disabled_meanwhile_once_it_is_enabled_again(
         self, active: FaultServer, press: PLC, starting: Gateway
     ) -> None:
         before = RunRecord.from_row(await left(press, command(IS_ACTIVE)))
         await active.refuse_connects()
+        starting.reconciler._again_first_s = 60
         await starting.start()
         await eventually(lambda: starting.pool.health(press.pk).failures)
-        press.is_enabled = False
-        await press.asave()
+        await enable(starting, press, False)
+        active.behave()
+        await enable(starting, press, True)
         await has_ended(starting)
+        assert await state_of(before.id) == State.SUCCEEDED
+
+    async def test_looks_for_one_that_was_disabled_before_the_first_command_after_it_is_enabled(
+        self, active: FaultServer, press: PLC, starting: Gateway
+    ) -> None:
+        before = RunRecord.from_row(await left(press, command(IS_ACTIVE)))
+        await PLC.objects.aupdate(is_enabled=False)
+        starting.reconciler._again_first_s = 60
+        await starting.start()
         assert await is_as_before(before)
+        assert active.connects == 0
+        press.is_enabled = True
+        await press.asave()
+        record = await call()
+        assert (record.state, await state_of(before.id)) == (State.SUCCEEDED, State.SUCCEEDED)
+
+    async def test_reads_all_of_a_plc_over_one_connection(
+        self, active: FaultServer, press: PLC, starting: Gateway
+    ) -> None:
+        numbers = list(range(1, 21))
+        runs = [await left(press, command(IS_OURS), sequence=number) for number in numbers]
+        active.input_registers[ECHO_REGISTER] = 7
+        await starting.start()
+        await has_ended(starting)
+        proven = [number for number, run in zip(numbers, runs, strict=True) if await state_of(run.pk) == "succeeded"]
+        assert (proven, active.connects) == ([7], 1)
+
+    async def test_lets_a_command_in_that_waits_and_goes_on_after_it(
+        self, active: FaultServer, press: PLC, starting: Gateway
+    ) -> None:
+        """By its number a run can be told from the command."""
+        runs = [await left(press, command(IS_OURS), sequence=number) for number in (7, 8, 9)]
+        active.input_registers[ECHO_REGISTER] = 7
+        active.answer_delay_s = 0.02
+        starting.reconciler._turn_s = 0
+        await starting.start()
+        record = await call()
+        assert record.state is State.SUCCEEDED
+        looks = [place for place, request in enumerate(active.requests) if request.covers(*PLACES["echo"])]
+        wrote = active.requests.index(active.writes[0])
+        await has_ended(starting)
+        assert sum(place < wrote for place in looks) == 1
+        assert [await state_of(run.pk) for run in runs] == ["succeeded", "unknown", "unknown"]
 
 
 class TestADrain:

@@ -6,10 +6,13 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
+from devices.control import recover
 from devices.control.gateway import Gateway
 from devices.control.records import RunRecord
 from devices.models import PLC, Effect, Retry, Run, State
+from tests.control.databases import eventually
 from tests.control.rows import call, runs
+from tests.control.test_announce import Listener
 from tests.doubles.fault_server import FaultServer
 from tests.live.conftest import Page
 
@@ -92,6 +95,30 @@ class TestTheStart:
     ) -> None:
         assert gateway.is_ready
         assert all(State(run.state).is_final for run in await runs())
+
+
+class TestWhatWasSettled:
+    async def test_is_announced_as_any_change_is(self, press: PLC) -> None:
+        rows = [await left(press, **LEFT[last]) for last in ("T1", "T3")]
+        await left(press, state=State.SUCCEEDED)
+        async with Listener() as page:
+            await restart()
+            await eventually(lambda: page.of("live.bye"))
+        told = [(run["id"], run["state"], run["version"]) for run in page.runs]
+        assert told == [(rows[0].pk, "failed", 2), (rows[1].pk, "unknown", 4)]
+        assert "source" not in page.runs[0]
+        assert page.of("live.registry"), "and pages look at all that is stored"
+
+    async def test_is_announced_within_bounds_the_newest_of_it(
+        self, press: PLC, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(recover, "NEWS", 3)
+        rows = [await left(press, **LEFT["T1"]) for _ in range(5)]
+        async with Listener() as page:
+            await restart()
+            await eventually(lambda: page.of("live.bye"))
+        assert [run["id"] for run in page.runs] == [run.pk for run in rows[2:]]
+        assert {run.state for run in await runs()} == {State.FAILED}
 
 
 class TestAPageThatStayedOpen:

@@ -43,7 +43,7 @@ def table() -> str:
 
 def row(state: State) -> str:
     problem = OUTCOMES.get(state)
-    says = problem.title if problem else outcomes.succeeded({}).detail.rstrip(".")
+    says = problem.title if problem else outcomes.succeeded({}, is_acknowledged=True).detail.rstrip(".")
     status = str(problem.status if problem else 200)
     if problem and problem.retry_s is not None:
         status += " + `Retry-After`"
@@ -59,7 +59,7 @@ def all_outcomes() -> list[Outcome]:
     ends = product(errors, Stage, (True, False))
     unsent = [outcomes.expired("late"), outcomes.cancelled("withdrawn")]
     return [
-        outcomes.succeeded({}),
+        outcomes.succeeded({}, is_acknowledged=True),
         *unsent,
         *(outcomes.of_error(error, stage, is_clean=clean) for error, stage, clean in ends),
     ]

@@ -1,11 +1,12 @@
 """A person says what the machine did in a run that nobody knew the end of."""
 
 import asyncio
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from devices.control.errors import InvalidParameters, PersonNeeded, RunSettled, UnknownRun
+from devices.control.errors import InvalidParameters, PersonNeeded, RightMissing, RunSettled, UnknownRun
 from devices.control.gateway import Gateway
 from devices.control.records import Caller, RunRecord
 from devices.control.verdicts import Verdict, verdict_of
@@ -15,7 +16,7 @@ from tests.control.rows import MES
 from tests.doubles import faults
 from tests.doubles.fault_server import FaultServer
 
-ANNA = Caller(name="user anna", source="10.0.0.9")
+ANNA = Caller(name="user anna", source="10.0.0.9", may_judge=True)
 SEEN = "parts lie in the tray"
 DONE = Verdict(state=State.SUCCEEDED, effect=Effect.APPLIED, reason=SEEN)
 NOT_DONE = Verdict(state=State.FAULTED, effect=Effect.NONE, reason=SEEN)
@@ -48,6 +49,12 @@ class TestAVerdict:
         before = RunRecord.from_row(await left(line, None))
         with pytest.raises(PersonNeeded, match="only a person"):
             await gateway.reconciler.judge(before.id, DONE, MES)
+        assert await is_as_before(before)
+
+    async def test_is_not_taken_from_a_person_without_the_right(self, line: PLC, gateway: Gateway) -> None:
+        before = RunRecord.from_row(await left(line, None))
+        with pytest.raises(RightMissing, match=r"user anna lacks the permission devices\.change_run"):
+            await gateway.reconciler.judge(before.id, DONE, replace(ANNA, may_judge=False))
         assert await is_as_before(before)
 
     @pytest.mark.parametrize("state", [state for state in State if state not in (State.UNKNOWN, State.TIMED_OUT)])

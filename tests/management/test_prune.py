@@ -1,6 +1,7 @@
 """Frames go after their days; whatever else a run holds stays."""
 
 import asyncio
+import re
 from datetime import UTC, datetime, timedelta
 from io import StringIO
 from typing import Any
@@ -13,7 +14,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from devices.control import prune
-from devices.control.prune import DAILY_S, FIRST_S, pruning_daily
+from devices.control.prune import DAILY_S, FIRST_S, Sweep, pruning_daily
 from devices.models import PLC, Run
 from tests.control import rows
 
@@ -62,12 +63,43 @@ class TestPrune:
         for _ in range(25):
             ended(press, 31)
         with CaptureQueriesContext(connection) as queries:
-            assert list(prune.batches(now=NOW)) == [10, 10, 5]
+            assert [count for count in Sweep().steps(now=NOW) if count] == [10, 10, 5]
         assert [query["sql"].split()[0] for query in queries if "devices_run" in query["sql"]] == [
+            "SELECT",
             *["SELECT", "UPDATE"] * 3,
             "SELECT",
         ]
         assert with_frames() == set()
+
+    def test_looks_at_a_window_of_runs_at_a_time_and_lets_others_in_between(self, press, monkeypatch):
+        monkeypatch.setattr(prune, "WINDOW", 10)
+        runs = [ended(press, 1) for _ in range(25)]
+        old = ended(press, 31)
+        steps = Sweep().steps(now=NOW)
+        first, last = runs[0].pk, old.pk
+        with CaptureQueriesContext(connection) as queries:
+            assert sum(steps) == 1
+        looked = [query["sql"] for query in queries if '"finished_at" <' in query["sql"]]
+        assert all(re.search(r'"id" > \d+', sql) and re.search(r'"id" <= \d+', sql) for sql in looked)
+        windows = {int(found[1]) for sql in looked if (found := re.search(r'"id" <= (\d+)', sql))}
+        assert {place for place in windows if place >= first} == set(range(-(-first // 10) * 10, last + 10, 10))
+        assert len(list(Sweep().steps(now=NOW))) >= 3
+        assert with_frames() == {run.pk for run in runs}
+
+    def test_passes_over_the_next_day_what_is_done_and_nothing_else(self, press, monkeypatch):
+        monkeypatch.setattr(prune, "WINDOW", 1)
+        done, open_run, later = ended(press, 31), ended(press, None, state="running", frames=[]), ended(press, 31)
+        young = ended(press, 29.5)
+        sweep = Sweep()
+        assert sum(sweep.steps(now=NOW)) == 2
+        assert (sweep.done, with_frames()) == (done.pk, {young.pk})
+        Run.objects.filter(pk=open_run.pk).update(frames=FRAMES, finished_at=NOW - timedelta(days=30), state="unknown")
+        assert sum(sweep.steps(now=NOW + timedelta(days=1))) == 2
+        assert (sweep.done, with_frames()) == (young.pk, set())
+        assert later.pk < young.pk
+        with CaptureQueriesContext(connection) as queries:
+            assert list(sweep.steps(now=NOW + timedelta(days=2))) == []
+        assert len(queries) == 1
 
     @pytest.mark.parametrize(("days", "left"), [(0, 0), (-1, 0), (1, 1), (10**9, 2), (10**12, 2)])
     def test_obeys_the_setting(self, press, settings, days, left):
@@ -126,13 +158,13 @@ class TestServing:
         night = Night()
         await database_sync_to_async(ended)(press, 31)
 
-        def refusing(*, now: datetime) -> Any:
+        def refusing(_sweep: Sweep, *, now: datetime) -> Any:
             raise kind("database is locked")
             yield
 
         async with pruning_daily(sleep=night.sleep, clock=lambda: night.now):
             with monkeypatch.context() as patch:
-                patch.setattr(prune, "batches", refusing)
+                patch.setattr(Sweep, "steps", refusing)
                 await night.passes()
             assert "next try tomorrow: database is locked" in caplog.text
             await night.passes()
