@@ -214,8 +214,7 @@ class Execution:
                     result=outcome.result,
                     trace=list(self._trace.entries),
                     frames=self._trace.frames.as_json() if settings.FRAMES_DAYS > 0 else [],
-                    # Recorded early where nothing is looked at; now it is known that the trigger was not sent.
-                    triggered_at=None if self._trace.stage is Stage.BEFORE else self._record.triggered_at,
+                    **self._early_trigger_taken_back(),
                     finished_at=timezone.now(),
                 )
             except IllegalMove:
@@ -227,3 +226,8 @@ class Execution:
             except RecordUnavailable:
                 logger.warning("the outcome of run %s is not stored yet: %s", self._record.id, outcome.state)
                 await asyncio.sleep(RETRY_RECORD_S)
+
+    def _early_trigger_taken_back(self) -> dict[str, None]:
+        """T3 is recorded early where nothing is looked at; now it is known that the trigger was not sent."""
+        is_early = self._trace.stage is Stage.BEFORE and self._record.triggered_at is not None
+        return {"triggered_at": None} if is_early else {}

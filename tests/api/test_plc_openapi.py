@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from django.contrib.auth.models import User
+from django.contrib.auth.models import Permission, User
 from django.contrib.staticfiles import finders
 from django.test import AsyncClient
 from jsonschema import Draft202012Validator
@@ -221,6 +221,7 @@ class TestItIsTrue:
         key = {"Idempotency-Key": "k"}
         run = problem_of(await post(mes, START, headers=key), 504, "run-unknown")["run"]
         browser = AsyncClient()
+        await anna.user_permissions.aadd(await Permission.objects.aget(codename="change_run"))
         await browser.aforce_login(anna)
         seen = {"state": "succeeded", "reason": "the parts lie in the tray"}
         assert (await post(browser, f"/api/runs/{run['id']}/reconcile", seen)).status_code == 200

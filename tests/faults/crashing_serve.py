@@ -17,7 +17,7 @@ from django.db.models.query import QuerySet
 import manage
 from devices.modbus.link import Link
 from devices.modbus.types import Table, Words
-from tests.faults.numbered_press import ACK, START
+from tests.faults.numbered_press import ACK, START, TAP
 
 MOMENTS = {"accepted_at": "T1", "started_at": "T2", "triggered_at": "T3", "finished_at": "T4"}
 COMMITS = tuple(f"{when} {moment}" for moment in MOMENTS.values() for when in ("before", "after"))
@@ -51,7 +51,7 @@ def watch_rows() -> None:
     def updating(rows: Any, **fields: Any) -> int:
         count = update(rows, **fields)
         if rows.model.__name__ == "Run":
-            note_written(set(fields))
+            note_written({name for name, value in fields.items() if value is not None})
             if "finished_at" in fields and threading.current_thread().name != "journal":
                 die_at(AMID_RECOVERY)
         return count
@@ -89,7 +89,7 @@ def watch_link() -> None:
     read: Callable[..., Any] = Link.read
 
     async def writing(link: Link, table: Table, address: int, words: Words, *more: Any) -> None:
-        is_trigger = (table, address) == START
+        is_trigger = (table, address) in (START, TAP)
         if is_trigger:
             die_at(BEFORE_TRIGGER if any(words) else BEFORE_CLEANUP)
         await write(link, table, address, words, *more)

@@ -7,10 +7,8 @@ from typing import Any
 import httpx
 
 from tests.faults.mortal_gateway import MortalGateway
-from tests.faults.numbered_press import NumberedPress
+from tests.faults.numbered_press import NumberedPress, is_plain
 
-KEYS_WORK = True
-"""Whether the gateway minds Idempotency-Key: an open request is then asked again under its key."""
 ANSWER_S = 30.0  # no fault may keep a caller longer
 
 
@@ -49,7 +47,8 @@ class Mes:
     async def ask(self, number: int, *, patience_s: float = ANSWER_S) -> httpx.Response | None:
         """Ask for a job. None: not answered, since the gateway died, or the caller's patience ended and he hung up."""
         self.unanswered.add(number)
-        address = f"{self._gateway.url}/api/plcs/press-{number % len(self.presses)}/commands/make"
+        command = "tap" if is_plain(number) else "make"
+        address = f"{self._gateway.url}/api/plcs/press-{number % len(self.presses)}/commands/{command}"
         headers = {**self._headers, "Idempotency-Key": f"job-{number}"}
         try:
             # A connection of its own, which hanging up closes. Without `verify=False` each would load all CAs.
@@ -63,8 +62,7 @@ class Mes:
 
     async def ask_again(self) -> None:
         """Each open request once more, under its key: it is answered, and nothing is done twice."""
-        if KEYS_WORK:
-            await asyncio.gather(*(self.ask(number) for number in sorted(self.unanswered)))
+        await asyncio.gather(*(self.ask(number) for number in sorted(self.unanswered)))
 
     def _note(self, number: int, answer: httpx.Response) -> None:
         body = answer.json()

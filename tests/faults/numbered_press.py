@@ -14,6 +14,7 @@ from tests.doubles.wire import Exchange, Fault
 
 ORDER = (Table.HOLDING_REGISTER, 10)
 START = (Table.HOLDING_REGISTER, 20)
+TAP = (Table.HOLDING_REGISTER, 40)
 DOOR = (Table.DISCRETE_INPUT, 1)
 ACK = (Table.INPUT_REGISTER, 20)
 MADE = (Table.INPUT_REGISTER, 30)
@@ -54,7 +55,24 @@ ENDS = {
     "the result is refused": "faulted",
     NO_ACKNOWLEDGE: "timed_out",
 }
-"""How a job that meets this ends, where nothing else comes between."""
+"""How a job of `make` that meets this ends."""
+
+PLAIN_EVERY = 3
+
+
+def is_plain(number: int) -> bool:
+    """Whether the job is a `tap`, which is only its trigger: nothing is looked at before it or after."""
+    return number // 2 % PLAIN_EVERY == 0
+
+
+def end_of(number: int, misdeed: str | None, *, is_open: bool) -> str:
+    """How the job ends, where nothing else comes between."""
+    if not is_plain(number):
+        return "rejected" if is_open else ENDS.get(misdeed or "", "succeeded")
+    if misdeed == "exception 5, applied":
+        return "unknown"  # accepted, it said, and there is no acknowledge to wait for
+    return ENDS[misdeed] if misdeed in ON_TRIGGER else "succeeded"
+
 
 Kill = Callable[[], None]
 
@@ -70,7 +88,8 @@ class NumberedPress:
         """What to do wrong with which job."""
         self._kill: Kill | None = None
         double.on_write(START, self._react)
-        for place, table in ((ORDER, BEFORE_TRIGGER), (START, ON_TRIGGER)):
+        double.on_write(TAP, self.started.append)
+        for place, table in ((ORDER, BEFORE_TRIGGER), (START, ON_TRIGGER), (TAP, ON_TRIGGER)):
             double.misbehave(self._following_plan(table), functions=WRITES, at=place, times=None)
         double.misbehave(self._following_plan(ON_RESULT), functions=(4,), at=MADE, times=None)
 

@@ -1,12 +1,12 @@
-"""Numbered presses as an engineer registers them: one command, `make`, with the job's number as its trigger."""
+"""Numbered presses as an engineer registers them: `make`, a handshake, and `tap`, a bare trigger, both of a number."""
 
 from collections.abc import Sequence
 from typing import Any
 
 from devices.models import PLC, Command, Parameter, Profile, Step, Tag
-from tests.faults.numbered_press import ACK, DOOR, MADE, ORDER, START, NumberedPress
+from tests.faults.numbered_press import ACK, DOOR, MADE, ORDER, START, TAP, NumberedPress
 
-PLACES = {"order": ORDER, "start": START, "door": DOOR, "ack": ACK, "made": MADE}
+PLACES = {"order": ORDER, "start": START, "tap": TAP, "door": DOOR, "ack": ACK, "made": MADE}
 CONNECT_S = 2.0
 ANSWER_S = 0.5
 WAIT_S = 0.5
@@ -26,12 +26,17 @@ def register(presses: Sequence[NumberedPress]) -> list[PLC]:
     """`press-0`, `press-1` and so on, all of one type."""
     profile = _stored(Profile(name="numbered-press"))
     tags = {name: _stored(_tag(profile, name)) for name in PLACES}
-    command = _stored(Command(profile=profile, name="make", poll_interval_ms=10, time_limit_s=5))
+    _command(profile, "make", STEPS, tags)
+    _command(profile, "tap", [{"phase": "trigger", "tag": "tap", "operator": "set"}], tags)
+    return [_stored(_plc(profile, i, press)) for i, press in enumerate(presses)]
+
+
+def _command(profile: Profile, name: str, steps: Sequence[dict[str, Any]], tags: dict[str, Tag]) -> None:
+    command = _stored(Command(profile=profile, name=name, poll_interval_ms=10, time_limit_s=5))
     number = _stored(Parameter(command=command, name="number", data_type="integer", minimum=1, maximum=65535))
-    for position, step in enumerate(STEPS):
+    for position, step in enumerate(steps):
         parameter = None if "value" in step or step["operator"] == "get" else number
         _stored(Step(command=command, position=position, **{**step, "tag": tags[step["tag"]], "parameter": parameter}))
-    return [_stored(_plc(profile, i, press)) for i, press in enumerate(presses)]
 
 
 def _tag(profile: Profile, name: str) -> Tag:
