@@ -43,13 +43,7 @@ class PatternForm(TellingForm):
         self.lacking = pattern.lacking([tag.spec() for tag in self._tags], self._limits)
         self.fields |= {role.name: self._role_field(role) for role in pattern.roles}
         self.fields |= {constant.name: self._constant_field(constant) for constant in pattern.constants}
-        self.fields["limit_s"] = forms.FloatField(
-            label="Limit (s)",
-            initial=pattern.limit_s,
-            validators=[Between(0.05, 3600)],
-            widget=Narrow(6, inputmode="decimal"),
-            help_text="Seconds that the machine's answer may take. Afterwards the run ends as “timed out”.",
-        )
+        self.fields["limit_s"] = self._limit_field()
 
     def _suiting(self, role: Role) -> list[Tag]:
         return [tag for tag in self._tags if role.kind.takes(tag.spec(), self._limits)]
@@ -75,6 +69,18 @@ class PatternForm(TellingForm):
             initial=constant.initial(tag.spec() for tag in self._suiting(role)),
             widget=Narrow(14),
             help_text=f"{'Optional. ' if constant.is_optional else ''}{constant.help}",
+        )
+
+    def _limit_field(self) -> forms.Field:
+        only_with = [role.label for role in self._pattern.roles if role.name == self._pattern.answers_by]
+        unused = f" Not used without “{only_with[0]}”." if only_with else ""
+        return forms.FloatField(
+            label="Limit (s)",
+            required=not only_with,
+            initial=self._pattern.limit_s,
+            validators=[Between(0.05, 3600)],
+            widget=Narrow(6, inputmode="decimal"),
+            help_text=f"Seconds that the machine's answer may take. Afterwards the run ends as “timed out”.{unused}",
         )
 
     def sections(self, model_admin: ModelAdmin) -> AdminForm:

@@ -19,8 +19,8 @@ from devices.models.pattern_parts import Pattern
 from devices.models.patterns import PATTERNS
 
 WRITTEN = (
-    "The steps of “{pattern}” are written. Look through them and change what is different at your machine; "
-    "{command} can be called from now on."
+    "The steps of “{pattern}” are written. Look through them, and change what is different at your machine, before "
+    "{command} is called."
 )
 
 

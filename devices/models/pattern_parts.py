@@ -100,7 +100,7 @@ class Draft:
     timeout_s: float | None = None
     message: str = ""
 
-    def within(self, limit_s: float) -> "Draft":
+    def within(self, limit_s: float | None) -> "Draft":
         """The same condition, waited for."""
         return replace(self, phase="wait", timeout_s=limit_s)
 
@@ -111,7 +111,8 @@ class Chosen:
 
     tags: Mapping[str, TagSpec]
     texts: Mapping[str, str]
-    limit_s: float
+    limit_s: float | None
+    """For the machine's answer; None if nothing was typed, which faults() tells where one is waited for."""
 
     def has(self, name: str) -> bool:
         """An optional tag or constant was given."""
@@ -131,6 +132,8 @@ class Pattern:
     constants: tuple[Constant, ...] = ()
     apart: tuple[tuple[str, str, str], ...] = ()
     """Two constants that must have no value in common, and why."""
+    answers_by: str = ""
+    """The optional role without which the machine gives no answer to wait for; empty where it always gives one."""
     limit_s: float = 5.0
     """Usual seconds for the machine's answer."""
 

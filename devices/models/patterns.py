@@ -41,18 +41,19 @@ def _four_phases(chosen: Chosen) -> Iterator[Draft]:
     yield _set("trigger", "request", "1")
     no_answer = "the machine did not acknowledge"
     yield Draft(phase="wait", role="ack", operator="==", value="1", timeout_s=chosen.limit_s, message=no_answer)
+    if chosen.has("fault"):
+        yield Draft(phase="fail_if", role="fault", operator="==", value="1", message="the machine reports a fault")
     yield _set("cleanup", "request", "0")
     stays = "the machine did not take back its acknowledge"
     yield Draft(phase="cleanup", role="ack", operator="==", value="0", timeout_s=TAKEN_BACK_S, message=stays)
 
 
 def _pulse(chosen: Chosen) -> Iterator[Draft]:
+    # A bit which was left set has no rising edge to give.
+    yield _check("pulse", "0", "the bit still stands from an earlier pulse, whose end the PLC did not see")
     if chosen.has("feedback"):
         seen, already = chosen.texts["seen"], "the machine shows the feedback already, before it was told"
         yield _check("feedback", seen, already, operator="!=", constant="seen")
-    else:
-        # Nothing else would show that a bit which was left set has no rising edge to give.
-        yield _check("pulse", "0", "the bit still stands from an earlier pulse, whose end the PLC did not see")
     yield _set("trigger", "pulse", "1")
     if chosen.has("feedback"):
         no_answer = "the machine did not react to the pulse"
@@ -61,6 +62,8 @@ def _pulse(chosen: Chosen) -> Iterator[Draft]:
 
 
 def _status_word(chosen: Chosen) -> Iterator[Draft]:
+    # The machine would not see an order that is written over the same one.
+    yield _check("order", "0", "an earlier order still stands in the command word")
     yield _when("check", "status", chosen, "ready", "the machine is not ready")
     yield _set("trigger", "order", chosen.texts["told"], constant="told")
     no_answer = "the machine did not report that it is done"
@@ -120,7 +123,8 @@ FOUR_PHASES = Pattern(
             label="Fault",
             kind=BIT,
             is_optional=True,
-            help="Set while the machine cannot start; the request is then not sent.",
+            help="Set while the machine cannot start; the request is then not sent. Where it comes after the request, "
+            "the machine did not do it, and the run ends at once as “faulted”.",
         ),
     ),
     steps=_four_phases,
@@ -137,8 +141,9 @@ PULSE = Pattern(
             label="Feedback",
             kind=BIT_OR_NUMBER,
             is_optional=True,
-            help="By what the machine shows that it acted; the bit stays set until then. Without it the bit is set for "
-            "a few milliseconds only and nothing proves that the machine saw it: the PLC must latch the bit.",
+            help="The tag in which the machine shows that it acted. The bit stays set until this tag has the value "
+            "below. Where the machine shows nothing, choose none: the bit is then set for a few milliseconds only, "
+            "nobody can tell whether the machine saw it, and the PLC program has to latch the bit.",
         ),
     ),
     constants=(
@@ -147,10 +152,11 @@ PULSE = Pattern(
             label="Feedback value",
             role="feedback",
             default="1",
-            help="What the feedback reads when the machine acted, and not before.",
+            help="What the feedback reads when the machine acted, and not before. Not used without a feedback.",
         ),
     ),
     steps=_pulse,
+    answers_by="feedback",
 )
 STATUS_WORD = Pattern(
     name="status-word",

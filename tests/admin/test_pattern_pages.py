@@ -128,7 +128,8 @@ class TestWriting:
         assert lines() == HANDSHAKE
         address = f"command/{command.pk}/change/"
         page = engineer.get(f"/admin/devices/{address}").content.decode()
-        assert "The steps of “Four-phase handshake” are written." in page
+        assert "The steps of “Four-phase handshake” are written. Look through them" in page
+        assert "before start_batch is called." in page
         assert "Start from a pattern" not in page
         fields = pages.fields_of(engineer, address)
         assert [fields[f"steps-{row}-phase"] for row in range(5)] == ["check", "trigger", "wait", "cleanup", "cleanup"]
@@ -164,6 +165,15 @@ class TestWriting:
         assert pages.send(engineer, address, pages.fields_of(engineer, address)) == []
         assert list(Step.objects.values()) == before
         assert "no check looks at it before" not in engineer.get("/admin/devices/command/").content.decode()
+
+    def test_of_a_pulse_needs_a_limit_only_where_a_feedback_is_waited_for(self, engineer, choice, tags):
+        pulse = {"name": "go", "pulse": tags["start"], "feedback": tags["ack"], "seen": "1", "limit_s": ""}
+        told = write(engineer, page_of(choice, "pulse"), pulse)
+        assert list(told) == ["limit_s"]
+        assert "needs a limit in seconds" in told["limit_s"][0]
+        assert not Command.objects.exists()
+        assert write(engineer, page_of(choice, "pulse"), pulse | {"feedback": "", "seen": ""}) == {}
+        assert lines() == ["check start == 0", "trigger start set 1", "cleanup start set 0"]
 
     def test_is_noted_in_the_history(self, engineer, choice, handshake):
         write(engineer, page_of(choice, "handshake"), handshake)

@@ -14,6 +14,7 @@ STEPS = [
     ("check", "start_ack", "==", "0"),
     ("trigger", "start", "set", "1"),
     ("wait", "start_ack", "==", "1"),
+    ("fail_if", "fault", "==", "1"),
     ("cleanup", "start", "set", "0"),
     ("cleanup", "start_ack", "==", "0"),
 ]

@@ -70,7 +70,7 @@ class TestAFourPhaseHandshake:
         assert seen_by(machine) == [
             ("fault", ()),  # and its neighbour, ack
             ("start", (1,)),
-            ("ack", ()),
+            ("fault", ()),  # and ack
             ("start", (0,)),
             ("ack", ()),
         ]
@@ -85,6 +85,14 @@ class TestAFourPhaseHandshake:
         assert record.state == State.REJECTED
         assert words in record.detail
         assert machine.writes == []
+
+    async def test_ends_faulted_at_once_by_a_fault_that_comes_after_the_request(self, machine: FaultServer) -> None:
+        machine.on_write("start", lambda is_asked: is_asked and machine.discrete_inputs.__setitem__(2, 1))
+        record = await call("go")
+        assert (record.state, record.effect) == (State.FAULTED, Effect.NONE)
+        assert "the machine reports a fault" in record.detail
+        assert machine.writes_to("start") == [1, 0]
+        await stored_as(record)
 
     async def test_clears_the_request_of_a_machine_that_does_not_acknowledge(self, machine: FaultServer) -> None:
         machine.on_write("start", lambda _: machine.discrete_inputs.__setitem__(3, 0))
@@ -101,20 +109,28 @@ class TestAPulse:
         assert (await call("go")).state == State.SUCCEEDED
         assert seen_by(machine) == [("reset", ()), ("reset", (1,)), ("reset", (0,))]
 
+    @pytest.mark.parametrize("feedback", [{}, {"feedback": "status", "seen": "7"}], ids=["alone", "with feedback"])
     async def test_is_not_given_where_the_bit_was_left_set(
-        self, machine: FaultServer, press: PLC, gateway: Gateway
+        self, machine: FaultServer, press: PLC, gateway: Gateway, feedback: dict[str, str]
     ) -> None:
-        await write(press, "pulse", pulse="reset")
+        await write(press, "pulse", pulse="reset", **feedback)
         machine.coils[1] = 1
         record = await call("go")
         assert (record.state, record.effect) == (State.REJECTED, Effect.NONE)
+        assert "the bit still stands from an earlier pulse" in record.detail
         assert machine.writes == []
 
     async def test_stays_until_the_feedback_is_seen(self, machine: FaultServer, press: PLC, gateway: Gateway) -> None:
         await write(press, "pulse", pulse="reset", feedback="status", seen="7")
         machine.on_write("reset", lambda value: machine.input_registers.__setitem__(STATUS, 7 if value else 0))
         assert (await call("go")).state == State.SUCCEEDED
-        assert seen_by(machine) == [("status", ()), ("reset", (1,)), ("status", ()), ("reset", (0,))]
+        assert seen_by(machine) == [
+            ("reset", ()),  # not set yet
+            ("status", ()),
+            ("reset", (1,)),
+            ("status", ()),
+            ("reset", (0,)),
+        ]
 
     async def test_does_not_take_a_feedback_of_before_for_its_own(
         self, machine: FaultServer, press: PLC, gateway: Gateway
@@ -142,11 +158,22 @@ class TestAStatusWord:
         self.answer(machine, 3)
         assert (await call("go")).state == State.SUCCEEDED
         assert seen_by(machine) == [
+            (ORDER, ()),  # no order stands
             ("status", ()),  # ready, not in error
             (ORDER, (5,)),
             ("status", ()),  # done, not in error
             (ORDER, (0,)),
         ]
+
+    async def test_is_not_given_while_an_earlier_order_stands_which_would_hide_it(self, machine: FaultServer) -> None:
+        self.answer(machine, 3)
+        table, address = rows.PLACES[ORDER]
+        assert table is Table.HOLDING_REGISTER
+        machine.holding_registers[address] = 5
+        record = await call("go")
+        assert (record.state, record.effect) == (State.REJECTED, Effect.NONE)
+        assert "an earlier order still stands in the command word" in record.detail
+        assert machine.writes == []
 
     async def test_ends_faulted_in_the_machine_s_own_word(self, machine: FaultServer) -> None:
         self.answer(machine, 8)

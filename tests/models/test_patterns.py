@@ -48,7 +48,9 @@ def spec(name: str, kind: str = "uint16", address: int = 0, **more: Any) -> TagS
     return TagSpec(**{"name": name, "address": address} | PLACES[kind] | more)
 
 
-def chosen(pattern: Pattern, kinds: dict[str, str], texts: dict[str, str] | None = None, limit_s: float = 5) -> Chosen:
+def chosen(
+    pattern: Pattern, kinds: dict[str, str], texts: dict[str, str] | None = None, limit_s: float | None = 5
+) -> Chosen:
     """A tag of the kind for each role, each at its own place."""
     tags = {role: spec(role, kind, address=10 * at) for at, (role, kind) in enumerate(kinds.items())}
     return Chosen(tags=tags, texts=TRIED[pattern.name][1] if texts is None else texts, limit_s=limit_s)
@@ -147,12 +149,13 @@ class TestSteps:
             ("check", "ack", "==", "0"),
             ("trigger", "request", "set", "1"),
             ("wait", "ack", "==", "1"),
+            ("fail_if", "fault", "==", "1"),
             ("cleanup", "request", "set", "0"),
             ("cleanup", "ack", "==", "0"),
         ]
         assert drafts(FOUR_PHASES, chosen(FOUR_PHASES, kinds)) == steps
         del kinds["fault"]
-        assert drafts(FOUR_PHASES, chosen(FOUR_PHASES, kinds)) == steps[1:]
+        assert drafts(FOUR_PHASES, chosen(FOUR_PHASES, kinds)) == [step for step in steps if step[1] != "fault"]
 
     def test_of_a_pulse(self):
         assert drafts(PULSE, chosen(PULSE, {"pulse": "coil"})) == [
@@ -161,6 +164,7 @@ class TestSteps:
             ("cleanup", "pulse", "set", "0"),
         ]
         assert drafts(PULSE, chosen(PULSE, {"pulse": "coil", "feedback": "int16"}, {"seen": "5"})) == [
+            ("check", "pulse", "==", "0"),
             ("check", "feedback", "!=", "5"),
             ("trigger", "pulse", "set", "1"),
             ("wait", "feedback", "==", "5"),
@@ -169,6 +173,7 @@ class TestSteps:
 
     def test_of_a_status_word(self):
         assert drafts(STATUS_WORD, chosen(STATUS_WORD, {"order": "uint16", "status": "int16"})) == [
+            ("check", "order", "==", "0"),
             ("check", "status", "in", "0|1"),
             ("trigger", "order", "set", "5"),
             ("wait", "status", "==", "3"),
@@ -204,6 +209,17 @@ class TestSteps:
             ("fail_if", "state", "in", "2|7|8|9"),
             ("cleanup", "change", "set", "0"),
         ]
+
+
+class TestTheLimit:
+    @pytest.mark.parametrize("pattern", PATTERNS.values(), ids=PATTERNS)
+    def test_is_needed_exactly_where_the_machine_answers(self, pattern):
+        kinds = {role: each[0] for role, each in TRIED[pattern.name][0].items()}
+        needed = {role.name: kinds[role.name] for role in pattern.roles if not role.is_optional}
+        for taken, is_answered in ((kinds, True), (needed, not pattern.answers_by)):
+            faults = dict(pattern.faults(chosen(pattern, taken, limit_s=None), Limits()))
+            assert list(faults) == ["limit_s"] * is_answered
+            assert all("needs a limit in seconds" in fault for fault in faults.values())
 
 
 class TestAnEcho:
