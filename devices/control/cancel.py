@@ -31,10 +31,7 @@ async def _cancel(run_id: int, caller: Caller) -> RunRecord:
     try:
         cancelled = await gateway.journal.change(
             run,
-            state=outcome.state,
-            effect=outcome.effect,
-            retry=outcome.retry,
-            detail=outcome.detail,
+            **outcome.fields,
             finished_at=timezone.now(),
         )
     except IllegalMove:

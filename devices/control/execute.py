@@ -207,10 +207,7 @@ class Execution:
         while True:
             try:
                 return await self._change(
-                    state=outcome.state,
-                    effect=outcome.effect,
-                    retry=outcome.retry or "",
-                    detail=outcome.detail,
+                    **outcome.fields,
                     result=outcome.result,
                     trace=list(self._trace.entries),
                     frames=self._trace.frames.as_json() if settings.FRAMES_DAYS > 0 else [],

@@ -61,10 +61,7 @@ def _settle(who: Mapping[str, Any]) -> list[RunRecord]:
     rows = Run.objects.filter(**who, version=1, state__in=[State.QUEUED, State.RUNNING])
     numbers = list(rows.values_list("pk", flat=True))
     rows.update(
-        state=NOT_TOLD.state,
-        effect=NOT_TOLD.effect,
-        retry=NOT_TOLD.retry,
-        detail=NOT_TOLD.detail,
+        **NOT_TOLD.fields,
         triggered_at=None,
         finished_at=timezone.now(),
         version=F("version") + 1,

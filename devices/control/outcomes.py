@@ -41,6 +41,11 @@ class Outcome:
     detail: str
     result: dict[str, Any] = field(default_factory=dict)
 
+    @property
+    def fields(self) -> dict[str, Any]:
+        """What it says in a run's row; the result only where something was read."""
+        return {"state": self.state, "effect": self.effect, "retry": self.retry or "", "detail": self.detail}
+
 
 def succeeded(result: dict[str, Any], *, is_acknowledged: bool) -> Outcome:
     """The PLC confirmed: by the acknowledge that was waited for, or by no more than its answer to the write."""

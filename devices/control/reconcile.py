@@ -193,10 +193,7 @@ class Reconciler:
         earlier = outcomes.earlier(run, at=now, by=by)
         settled = await self._journal.change(
             run,
-            state=outcome.state,
-            effect=outcome.effect,
-            retry=outcome.retry or "",
-            detail=outcome.detail,
+            **outcome.fields,
             finished_at=now,
             history=[*run.history, earlier],
         )

@@ -37,10 +37,7 @@ def settle_orphans() -> list[RunRecord]:
 
 def _settle(runs: QuerySet[Run], outcome: Outcome) -> int:
     return runs.update(
-        state=outcome.state,
-        effect=outcome.effect,
-        retry=outcome.retry,
-        detail=outcome.detail,
+        **outcome.fields,
         finished_at=timezone.now(),
         version=F("version") + 1,
     )
