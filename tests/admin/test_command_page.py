@@ -224,6 +224,12 @@ class TestStepRow:
         writes = Step.objects.filter(phase="write").order_by("position")
         assert [(step.value, step.position) for step in writes] == [("", 1), ("5", 2), ("6", 3)]
 
+    def test_takes_a_message_that_was_typed_in_two_lines_as_one_sentence(self, engineer, change):
+        fields = pages.fields_of(engineer, change)
+        pages.change_row(fields, "steps", 2, message="the machine \r\ndid not answer")
+        assert pages.send(engineer, change, fields) == []
+        assert Step.objects.get(phase="wait").message == "the machine did not answer"
+
     def test_rows_stand_in_the_order_in_which_they_run(self, engineer, command, change, tags):
         rows.stored(Step(command=command, tag_id=tags["ack"], phase="check", operator="==", value="0", position=9))
         page = engineer.get(f"/admin/devices/{change}")
