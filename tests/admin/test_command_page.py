@@ -185,6 +185,11 @@ class TestStepRow:
             ("operator", {"operator": "=="}, "A write gives a tag its value: use set."),
             ("operator", {"phase": "wait", "timeout_s": "1"}, "use ==, !=, <, <=, >, >=, in, bit set or bit clear"),
             ("operator", {"phase": "check", "tag": "ack", "operator": "<", "value": "1"}, "use == or !="),
+            (
+                "operator",
+                {"phase": "check", "tag": "ack", "value": "1"},
+                "A check looks whether a condition holds: use ==",
+            ),
             ("value", {"value": ""}, "a constant or a parameter"),
             ("value", {"value": "many"}, "not a number"),
             ("value", {"value": "0"}, "below the minimum"),
