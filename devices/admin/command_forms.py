@@ -9,7 +9,7 @@ from django.core.exceptions import ValidationError
 from django.http import HttpRequest
 
 from devices.admin.bases import InlineFormSet, ModelChoice, ModelForm
-from devices.admin.forms import Narrow, TellingForm, surviving, tell_twins, typed
+from devices.admin.forms import Narrow, Sentence, TellingForm, surviving, tell_twins, typed
 from devices.modbus.types import Table
 from devices.models import Command, Parameter, Step, Tag
 from devices.models.registry import TABLES
@@ -154,7 +154,7 @@ class StepForm(TellingForm):
         )
         widgets = {
             "timeout_s": Narrow(4, inputmode="decimal"),
-            "message": Narrow(22),
+            "message": Sentence(),
             "tolerance": Narrow(4, inputmode="decimal"),
         }
 

@@ -1,5 +1,6 @@
 """Forms that tell every fault where it can be seen, with inputs narrow enough for a table."""
 
+import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from decimal import Decimal
@@ -13,6 +14,7 @@ from django.forms.formsets import DELETION_FIELD_NAME
 
 from devices.admin.bases import FormSet, ModelForm
 
+LINE_END = re.compile(r"\s*[\r\n]+\s*")
 TABLE = "admin/devices/table.html"
 """How rows are shown inside the page of what they belong to."""
 
@@ -60,6 +62,18 @@ class NarrowDecimal(Narrow):
             text = f"{value:f}"
             return text.rstrip("0").rstrip(".") if "." in text else text
         return super().format_value(value)  # type: ignore[no-any-return]
+
+
+class Sentence(forms.Textarea):
+    """One line of text, shown whole: it breaks where the column ends, and a typed line end is a blank."""
+
+    def __init__(self) -> None:
+        super().__init__(attrs={"rows": 2, "cols": 22})
+
+    def value_from_datadict(self, *source: Any) -> Any:
+        """As a single line."""
+        text = super().value_from_datadict(*source)
+        return LINE_END.sub(" ", text) if isinstance(text, str) else text
 
 
 class Low(AdminTextareaWidget):

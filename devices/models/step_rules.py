@@ -128,13 +128,13 @@ def _default_faults(parameter: Input) -> Iterator[Fault]:
 
 def step_faults(step: Line, limits: Limits) -> Iterator[Fault]:
     """Everything wrong with one step and the tag and parameter that it uses."""
-    allowed = OPERATORS_OF.get(step.phase)
-    if allowed and step.operator not in allowed:
+    allowed = OPERATORS_OF.get(step.phase, (step.operator,))
+    if step.operator not in allowed:
         yield "operator", f"{JOBS[step.phase]}: use {_one_of(allowed)}."
+    elif step.operator == "set":
+        yield from (("tag", f"{fault}.") for fault in write_faults(step.tag, limits))
     if step.operator in ORDERINGS and not step.tag.data_type.is_number:
         yield "operator", f"{step.tag.name} is a {step.tag.data_type}: use == or !=, one is not less than another."
-    if step.operator == "set":
-        yield from (("tag", f"{fault}.") for fault in write_faults(step.tag, limits))
     yield from _bit_faults(step)
     yield from _operand_faults(step)
     yield from _timeout_faults(step)

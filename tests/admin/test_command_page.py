@@ -185,6 +185,11 @@ class TestStepRow:
             ("operator", {"operator": "=="}, "A write gives a tag its value: use set."),
             ("operator", {"phase": "wait", "timeout_s": "1"}, "use ==, !=, <, <=, >, >=, in, bit set or bit clear"),
             ("operator", {"phase": "check", "tag": "ack", "operator": "<", "value": "1"}, "use == or !="),
+            (
+                "operator",
+                {"phase": "check", "tag": "ack", "value": "1"},
+                "A check looks whether a condition holds: use ==",
+            ),
             ("value", {"value": ""}, "a constant or a parameter"),
             ("value", {"value": "many"}, "not a number"),
             ("value", {"value": "0"}, "below the minimum"),
@@ -223,6 +228,12 @@ class TestStepRow:
         assert pages.send(engineer, change, fields) == []
         writes = Step.objects.filter(phase="write").order_by("position")
         assert [(step.value, step.position) for step in writes] == [("", 1), ("5", 2), ("6", 3)]
+
+    def test_takes_a_message_that_was_typed_in_two_lines_as_one_sentence(self, engineer, change):
+        fields = pages.fields_of(engineer, change)
+        pages.change_row(fields, "steps", 2, message="the machine \r\ndid not answer")
+        assert pages.send(engineer, change, fields) == []
+        assert Step.objects.get(phase="wait").message == "the machine did not answer"
 
     def test_rows_stand_in_the_order_in_which_they_run(self, engineer, command, change, tags):
         rows.stored(Step(command=command, tag_id=tags["ack"], phase="check", operator="==", value="0", position=9))

@@ -1,9 +1,10 @@
 """The admin as an engineer fills it in."""
 
 import pytest
+from django.utils import timezone
 from playwright.sync_api import Locator, Page, expect
 
-from devices.models import PLC, Profile, Tag
+from devices.models import PLC, Command, Profile, Run, Tag
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("engineer")]
 
@@ -84,3 +85,50 @@ class TestAnAPIKey:
         assert secret not in page.content()
         page.go_back()
         assert secret not in page.content()
+
+
+class TestTheStepsOfACommand:
+    SENTENCE = "the machine still acknowledges an earlier start, whose start bit was not cleared: clear it at the panel"
+
+    @pytest.fixture
+    def steps(self, page, server):
+        command = Command.objects.get(name="start_batch")
+        command.steps.filter(phase="check").update(message=self.SENTENCE)
+        page.goto(f"{server.url}/admin/devices/command/{command.pk}/change/")
+        return page.locator("#steps-group")
+
+    def test_show_each_message_whole_at_a_desk(self, page, steps):
+        page.set_viewport_size({"width": 1280, "height": 900})
+        messages = steps.locator("tr.has_original [name$=-message]")
+        cut = messages.evaluate_all(
+            "all => all.filter(m => m.scrollHeight > m.clientHeight || m.scrollWidth > m.clientWidth)"
+        )
+        assert (cut, messages.first.input_value()) == ([], self.SENTENCE)
+        message, tag = (steps.locator(f"td.field-{name}").first.bounding_box()["width"] for name in ("message", "tag"))
+        assert message > 1.4 * tag
+
+    def test_say_on_a_phone_that_they_go_on_to_the_right_until_their_end_is_reached(self, page, steps):
+        table = steps.locator(".wide")
+        assert (arrow(page, table, 1280), arrow(page, table, 390)) == ("hidden", "visible")
+        table.evaluate("table => table.scrollLeft = table.scrollWidth")
+        page.wait_for_function(
+            "table => getComputedStyle(table, '::after').visibility == 'hidden'", arg=table.element_handle()
+        )
+
+
+def arrow(page: Page, table: Locator, width: int) -> str:
+    """Whether the sign that a table goes on is there, in a window of this width."""
+    page.set_viewport_size({"width": width, "height": 844})
+    page.evaluate("() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
+    return table.evaluate("table => getComputedStyle(table, '::after').visibility")
+
+
+class TestTheRecordOfARun:
+    def test_says_on_a_phone_where_a_table_goes_on(self, page, server, press):
+        trace = [{"at_ms": 1, "phase": "check", "tag": "fault", "operator": "==", "read": False, "error": "no " * 20}]
+        fields = {"plc_name": "press-1", "command": "start_batch", "state": "rejected", "accepted_at": timezone.now()}
+        run = Run.objects.create(plc=press, trace=trace, **fields)
+        page.goto(f"{server.url}/admin/devices/run/{run.pk}/change/")
+        table = page.locator(".field-steps_taken .wide")
+        assert (arrow(page, table, 1280), arrow(page, table, 390)) == ("hidden", "visible")
+        assert page.evaluate("document.documentElement.scrollWidth") <= 390
