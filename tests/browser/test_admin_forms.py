@@ -80,7 +80,7 @@ class TestAnAPIKey:
 
         page.get_by_role("link", name="I have copied it").click()
         page.get_by_role("link", name="mes-line-1").click()
-        expect(page.get_by_label("Name:", exact=True)).to_have_value("mes-line-1")
+        expect(page.locator(".field-name .readonly")).to_have_text("mes-line-1")
         secret = key.split("_")[3]
         assert secret not in page.content()
         page.go_back()
