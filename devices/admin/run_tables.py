@@ -1,12 +1,17 @@
 """What a run's record holds, as lines of tables; whatever it holds, since records of older versions are shown too."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 from django.template.loader import render_to_string
+from django.utils import timezone
+from django.utils.dateparse import parse_datetime
 from django.utils.safestring import SafeString
 
 Line = Mapping[str, Any]
+ONE_REGISTER = ("bool", "int16", "uint16")
+"""Types in which there is no order of bytes to get wrong."""
 
 
 def pairs(values: Line) -> SafeString | str:
@@ -20,7 +25,7 @@ def trace(lines: Sequence[Line]) -> SafeString | str:
 
 
 def frames(lines: Sequence[Line], trace: Sequence[Line]) -> SafeString | str:
-    """What went over the wire, each frame with the line of the trace that it led to."""
+    """What went over the wire, each frame with the line of the trace that it belongs to."""
     return _table("frames", lines=[_frame_line(line, trace) for line in lines]) if lines else "-"
 
 
@@ -48,6 +53,11 @@ def say(value: Any) -> str:
     return f"{value:.15g}" if isinstance(value, float) else str(value)
 
 
+def moment(at: datetime | None) -> str:
+    """To the millisecond: who was first is a question that records have to answer."""
+    return timezone.localtime(at).isoformat(" ", "milliseconds") if at else "-"
+
+
 def _table(name: str, **context: Any) -> SafeString:
     return render_to_string(f"admin/devices/run/{name}.html", context)
 
@@ -63,19 +73,35 @@ def _trace_line(line: Line) -> dict[str, str]:
 
 def _frame_line(line: Line, trace: Sequence[Line]) -> dict[str, str]:
     step = line.get("step")
-    led_to = trace[step] if isinstance(step, int) and 0 <= step < len(trace) else {}
+    is_noted = isinstance(step, int) and 0 <= step < len(trace)
+    belongs_to = trace[step] if is_noted else {}
     cut = " …" if isinstance(line.get("length"), int) and 3 * line["length"] > len(str(line.get("hex", ""))) + 1 else ""
     said = _said(line)
     return {
         **said,
         "hex": said.get("hex", "") + cut,
-        "led_to": f"{led_to.get('phase', '')} {led_to.get('tag', '')}".strip(),
+        "line": say(step + 1) if is_noted else "",
+        "for_step": f"{belongs_to.get('phase', '')} {belongs_to.get('tag', '')}".strip(),
     }
 
 
 def _outcome_line(outcome: Line) -> dict[str, Any]:
     result = outcome.get("result") or {}
-    return {**_said(outcome), "result": ", ".join(f"{name} {say(result[name])}" for name in result)}
+    said = _said(outcome)
+    at = _parsed(said.get("at", ""))
+    return {
+        **said,
+        "at": moment(at) if at else said.get("at", ""),
+        "result": ", ".join(f"{name} {say(result[name])}" for name in result),
+    }
+
+
+def _parsed(text: str) -> datetime | None:
+    try:
+        at = parse_datetime(text)
+    except ValueError:
+        return None
+    return at if at is None or timezone.is_aware(at) else timezone.make_aware(at, UTC)
 
 
 def _step_line(step: Line) -> dict[str, str]:
@@ -85,9 +111,21 @@ def _step_line(step: Line) -> dict[str, str]:
         **_said(step),
         "tag": say(tag.get("name", "")),
         "place": f"{tag.get('table', '')} {tag.get('address', '')}{bit}".replace("_", " ").strip(),
-        "type": say(tag.get("data_type", "")),
+        "type": ", ".join(_meaning(tag)),
         "value": _operand(step),
     }
+
+
+def _meaning(tag: Line) -> Iterator[str]:
+    """What its registers mean: type, byte order, scale, offset, limits."""
+    data_type, order = say(tag.get("data_type", "")), tag.get("byte_order")
+    yield f"{data_type} {order}" if order and data_type not in ONE_REGISTER else data_type
+    for name, usual in (("scale", "1"), ("offset", "0")):
+        if say(tag.get(name, usual)) != usual:
+            yield f"{name} {say(tag[name])}"
+    for name in ("minimum", "maximum"):
+        if tag.get(name) is not None:
+            yield f"{name} {say(tag[name])}"
 
 
 def _operand(step: Line) -> str:

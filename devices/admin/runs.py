@@ -1,12 +1,10 @@
 """The record of every run: to look at, not to change."""
 
-from datetime import datetime
 from typing import Any
 
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
-from django.utils import timezone
 from django.utils.safestring import SafeString
 
 from devices.admin import run_tables
@@ -60,22 +58,22 @@ class RunAdmin(ModelAdmin):
     @admin.display(ordering="accepted_at")
     def accepted(self, run: Run) -> str:
         """Stored, before anything was sent."""
-        return _moment(run.accepted_at)
+        return run_tables.moment(run.accepted_at)
 
     @admin.display
     def started(self, run: Run) -> str:
         """Its turn came."""
-        return _moment(run.started_at)
+        return run_tables.moment(run.started_at)
 
     @admin.display(description="trigger recorded")
     def triggered(self, run: Run) -> str:
         """From here on the machine may have been told."""
-        return _moment(run.triggered_at)
+        return run_tables.moment(run.triggered_at)
 
     @admin.display
     def finished(self, run: Run) -> str:
         """The outcome was known."""
-        return _moment(run.finished_at)
+        return run_tables.moment(run.finished_at)
 
     @admin.display(description="parameters")
     def given(self, run: Run) -> SafeString | str:
@@ -111,8 +109,3 @@ class RunAdmin(ModelAdmin):
     def took(self, run: Run) -> str:
         """From asking to outcome, waiting for its turn included."""
         return f"{(run.finished_at - run.accepted_at).total_seconds():.3g} s" if run.finished_at else "-"
-
-
-def _moment(moment: datetime | None) -> str:
-    """To the millisecond: who was first is a question that records have to answer."""
-    return timezone.localtime(moment).isoformat(" ", "milliseconds") if moment else "-"

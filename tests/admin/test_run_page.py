@@ -2,7 +2,7 @@
 
 import html
 import re
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import pytest
@@ -11,7 +11,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from devices.control.definitions import define
-from devices.modbus.types import DataType, Endpoint, Table, TagSpec
+from devices.modbus.types import ByteOrder, DataType, Endpoint, Table, TagSpec
 from devices.models import Definition, Run, Step
 from devices.plc.specs import CommandSpec, Operator, ParameterSpec, ParameterType, Phase, PLCSpec, StepSpec
 from tests.models import rows
@@ -29,7 +29,7 @@ FRAMES = [
 ]
 HISTORY = [
     {"state": "unknown", "effect": "unknown", "retry": "after_reconcile", "detail": "nobody knows <b>", "result": {},
-     "at": "2026-07-01T12:00:00+00:00", "by": "user anna"},
+     "at": "2026-07-01T12:00:00.123456+00:00", "by": "user anna"},
 ]  # fmt: skip
 
 
@@ -45,7 +45,8 @@ def rows_of(page: str, heading: str) -> list[list[str]]:
 
 def a_definition() -> Definition:
     """As the gateway stores it."""
-    size = TagSpec(name="batch_size", table=Table.HOLDING_REGISTER, address=4, data_type=DataType.UINT16)
+    size = TagSpec(name="batch_size", table=Table.HOLDING_REGISTER, address=4, data_type=DataType.UINT32,
+                   byte_order=ByteOrder.CDAB, scale=Decimal("0.1"), offset=Decimal(5), minimum=Decimal(1))  # fmt: skip
     start = TagSpec(name="start", table=Table.COIL, address=9, data_type=DataType.BOOL, maximum=Decimal(1))
     given = ParameterSpec(name="batch_size", data_type=ParameterType.INTEGER, maximum=900, default=15)
     done = TagSpec(name="done", table=Table.HOLDING_REGISTER, address=5, bit=3, data_type=DataType.BOOL)
@@ -53,10 +54,13 @@ def a_definition() -> Definition:
         StepSpec(phase=Phase.CHECK, tag=size, operator=Operator.IN, choices=(1, 2), message="not <now>"),
         StepSpec(phase=Phase.WRITE, tag=size, operator=Operator.SET, parameter="batch_size", tolerance=0.5),
         StepSpec(phase=Phase.TRIGGER, tag=start, operator=Operator.SET, value=True),
-        StepSpec(phase=Phase.WAIT, tag=done, operator=Operator.EQUAL, value=False, timeout_s=5.0),
+        StepSpec(phase=Phase.WAIT, tag=done, operator=Operator.EQUAL, value=False, timeout_s=5.0, position=4),
+        StepSpec(phase=Phase.FAIL_IF, tag=done, operator=Operator.EQUAL, value=True, message="jam", is_applied=True),
     )
     plc = PLCSpec(id=1, name="press-1", profile="batch-machine", endpoint=Endpoint(host="10.0.0.7", unit=3))
-    spec = define(plc, CommandSpec(name="start_batch", parameters=(given,), steps=steps))
+    spec = define(
+        plc, CommandSpec(name="start_batch", parameters=(given,), steps=steps, expires_after_s=90, connect_tries=3)
+    )
     return Definition.objects.create(digest=spec.digest, content=spec.content)
 
 
@@ -97,34 +101,40 @@ class TestRecord:
 
     def test_names_each_step_with_its_time_what_was_sent_and_what_was_read(self, page):
         assert rows_of(page, "Step by step") == [
-            ["0", "1.5", "check", "fault", "==", "", "false", ""],
-            ["1", "2.5", "trigger", "start", "set", "true", "", ""],
-            ["2", "9", "wait", "ack", "==", "", "0", "not met in time"],
-            ["3", "11", "cleanup not done: <script>alert(1)</script>"],
+            ["1", "1.5", "check", "fault", "==", "", "false", ""],
+            ["2", "2.5", "trigger", "start", "set", "true", "", ""],
+            ["3", "9", "wait", "ack", "==", "", "0", "not met in time"],
+            ["4", "11", "cleanup not done: <script>alert(1)</script>"],
         ]
 
     def test_shows_the_command_as_it_stood_whatever_it_is_now(self, engineer, run, command):
         Step.objects.all().delete()
         page = engineer.get(f"/admin/devices/run/{run.pk}/change/").content.decode()
-        assert "Sent to press-1 at 10.0.0.7:502, unit 3, as a batch-machine; time limit 30 s." in page
+        assert "Sent to press-1 at 10.0.0.7:502, unit 3, as a batch-machine." in page
+        for limit in ("Time limit: 30 s", "Expires after: 90 s", "Looks every: 0.05 s", "Tries to connect: 3"):
+            assert limit in page
+        size = "uint32 CDAB, scale 0.1, offset 5, minimum 1"
         assert rows_of(page, "The command as it stood") == [
-            ["check", "batch_size", "holding register 4", "uint16", "in", "1 | 2", "", "not <now>"],
-            ["write", "batch_size", "holding register 4", "uint16", "set", "parameter batch_size", "± 0.5", ""],
-            ["trigger", "start", "coil 9", "bool", "set", "true", "", ""],
-            ["wait", "done", "holding register 5.3", "bool", "==", "false", "5 s", ""],
+            ["check", "0", "batch_size", "holding register 4", size, "in", "1 | 2", "", "not <now>"],
+            ["write", "0", "batch_size", "holding register 4", size, "set", "parameter batch_size", "± 0.5", ""],
+            ["trigger", "0", "start", "coil 9", "bool, maximum 1", "set", "true", "", ""],
+            ["wait", "4", "done", "holding register 5.3", "bool", "==", "false", "5 s", ""],
+            ["fail_if", "0", "done", "holding register 5.3", "bool", "==", "true", "", "jam (acted all the same)"],
         ]
         assert '<td class="number">900</td>' in page
 
-    def test_shows_what_went_over_the_wire_with_the_step_that_it_led_to(self, page):
+    def test_shows_what_went_over_the_wire_with_the_step_that_it_is_for(self, page):
         sent, gap, received = rows_of(page, "On the wire")
-        assert sent == ["2.1", "1", "trigger start", "sent", "12", "00 02 00 00 00 06 01 05 00 00 ff 00"]
+        assert sent == ["2", "2.1", "trigger start", "sent", "12", "00 02 00 00 00 06 01 05 00 00 ff 00"]
         assert gap == ["70 frames left out"]
-        assert received[:5] == ["8.5", "2", "wait ack", "received", "800000"]
+        assert received[:5] == ["3", "8.5", "wait ack", "received", "800000"]
         assert received[5].endswith("aa aa …")
+
+    LOCAL = timezone.localtime(datetime(2026, 7, 1, 12, 0, 0, 123_456, tzinfo=UTC)).isoformat(" ", "milliseconds")
 
     def test_shows_its_earlier_outcomes(self, page):
         (earlier,) = rows_of(page, "Earlier outcomes")
-        assert earlier == ["2026-07-01T12:00:00+00:00", "user anna", "unknown", "unknown", "after_reconcile",
+        assert earlier == [self.LOCAL, "user anna", "unknown", "unknown", "after_reconcile",
                            "nobody knows <b>", ""]  # fmt: skip
 
     def test_shows_text_of_machines_as_text(self, page):
