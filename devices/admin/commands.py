@@ -24,6 +24,8 @@ from devices.admin.forms import LOW_TEXTS, TABLE, TellingForm
 from devices.admin.patterns import PatternPages
 from devices.models import Command, Parameter, Profile, Step, Tag
 from devices.models.commands import PHASES
+from devices.models.proof_rules import PROVES_NOTHING, hold_at_zero
+from devices.models.sequence_rules import SEQUENCE
 
 PHASE_ORDER = Case(*(When(phase=phase, then=place) for place, phase in enumerate(PHASES)))
 
@@ -150,3 +152,10 @@ class CommandAdmin(PatternPages):
         for formset in reversed(list(formsets)):
             for row in formset.deleted_objects:
                 row.delete()
+        self._warn_of_empty_proofs(request, form.instance)
+
+    @staticmethod
+    def _warn_of_empty_proofs(request: HttpRequest, command: Command) -> None:
+        """It works, and only shows its weakness on the day that an outcome is lost."""
+        if hold_at_zero(step.line() for step in command.steps.select_related("tag", "parameter")):
+            messages.warning(request, PROVES_NOTHING.format(command=command.name, sequence=SEQUENCE))

@@ -69,6 +69,18 @@ class TestNewCommand:
         assert all(text.startswith("steps-2-tag: The command itself writes this tag") for text in complaints)
         assert Command.objects.exists() is is_right
 
+    @pytest.mark.parametrize(("value", "is_warned_of"), [("0", True), ("1", False), (None, False)])
+    def test_is_stored_with_a_warning_where_a_restarted_plc_shows_what_proves_it(
+        self, engineer, add, fields, tags, trigger, value, is_warned_of
+    ):
+        pages.change_row(fields, "steps", 0, **trigger)
+        if value is not None:
+            pages.add_row(fields, "steps", phase="proof", tag=tags["ack"], operator="==", value=value)
+        assert pages.send(engineer, add, fields) == []
+        assert Step.objects.filter(phase="proof").count() == (value is not None)
+        page = engineer.get("/admin/devices/command/").content.decode()
+        assert ("shows the same as the proofs of start_batch" in page) is is_warned_of
+
     @pytest.mark.parametrize(
         ("wrong", "words"),
         [
