@@ -68,7 +68,10 @@ def _said(line: Line) -> dict[str, str]:
 
 def _trace_line(line: Line) -> dict[str, str]:
     said = _said(line)
-    return {**said, "problem": said.get("error", ""), "note": said.get("note", "")}
+    wanted = line.get("wanted")
+    several = " or ".join(map(say, wanted)) if isinstance(wanted, list) else said.get("wanted", "")
+    compared = f"{said.get('operator', '')} {several}" if several else ""
+    return {**said, "compared": compared, "problem": said.get("error", ""), "note": said.get("note", "")}
 
 
 def _frame_line(line: Line, trace: Sequence[Line]) -> dict[str, str]:

@@ -17,9 +17,17 @@ from devices.plc.specs import CommandSpec, Operator, ParameterSpec, ParameterTyp
 from tests.models import rows
 
 TRACE = [
-    {"at_ms": 1.5, "phase": "check", "tag": "fault", "operator": "==", "read": False},
+    {"at_ms": 1.5, "phase": "check", "tag": "fault", "operator": "==", "read": False, "wanted": False},
     {"at_ms": 2.5, "phase": "trigger", "tag": "start", "operator": "set", "sent": True},
-    {"at_ms": 9, "phase": "wait", "tag": "ack", "operator": "==", "read": 0, "error": "not met in time"},
+    {
+        "at_ms": 9,
+        "phase": "wait",
+        "tag": "ack",
+        "operator": "in",
+        "read": 0,
+        "wanted": [1, 2],
+        "error": "not met in time",
+    },
     {"at_ms": 11, "note": "cleanup not done: <script>alert(1)</script>"},
 ]
 FRAMES = [
@@ -101,9 +109,9 @@ class TestRecord:
 
     def test_names_each_step_with_its_time_what_was_sent_and_what_was_read(self, page):
         assert rows_of(page, "Step by step") == [
-            ["1", "1.5", "check", "fault", "==", "", "false", ""],
-            ["2", "2.5", "trigger", "start", "set", "true", "", ""],
-            ["3", "9", "wait", "ack", "==", "", "0", "not met in time"],
+            ["1", "1.5", "check", "fault", "", "false", "== false", ""],
+            ["2", "2.5", "trigger", "start", "true", "", "", ""],
+            ["3", "9", "wait", "ack", "", "0", "in 1 or 2", "not met in time"],
             ["4", "11", "cleanup not done: <script>alert(1)</script>"],
         ]
 

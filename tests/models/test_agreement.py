@@ -25,7 +25,7 @@ COMPARED = [
       for value in ("-1", "0", "1")),
     *(("scaled", op, value) for op in ("==", "!=", "<", ">") for value in ("5", "7")),
     *(("word", op, value) for op in ("bit set", "bit clear") for value in ("0", "15")),
-    ("word", "in", "1|2"), ("word", "in", "2|0"), ("measured", "==", "21.7"), 
+    ("word", "in", "1|2"), ("word", "in", "2|0"), ("measured", "==", "21.7"),
     ("text", "!=", "AB"), ("text", "==", "AB"),
     *(("word", op, "{sequence}") for op in ("==", "!=")),
 ]  # fmt: skip
