@@ -76,14 +76,14 @@ def _trace_line(line: Line) -> dict[str, str]:
 
 def _frame_line(line: Line, trace: Sequence[Line]) -> dict[str, str]:
     step = line.get("step")
-    is_noted = isinstance(step, int) and 0 <= step < len(trace)
-    belongs_to = trace[step] if is_noted else {}
+    at = step if isinstance(step, int) and 0 <= step < len(trace) else None
+    belongs_to = {} if at is None else trace[at]
     cut = " …" if isinstance(line.get("length"), int) and 3 * line["length"] > len(str(line.get("hex", ""))) + 1 else ""
     said = _said(line)
     return {
         **said,
         "hex": said.get("hex", "") + cut,
-        "line": say(step + 1) if is_noted else "",
+        "line": "" if at is None else say(at + 1),
         "for_step": f"{belongs_to.get('phase', '')} {belongs_to.get('tag', '')}".strip(),
     }
 
