@@ -7,7 +7,7 @@ row and its commit, and what goes over the link. All of them are defined here.
 import os
 import signal
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +17,12 @@ from django.db.models.query import QuerySet
 import manage
 from devices.modbus.link import Link
 from devices.modbus.types import Table, Words
-from tests.faults.numbered_press import ACK, START, TAP
+from tests.faults.numbered_press import ACK, TRIGGERS
 
 MOMENTS = {"accepted_at": "T1", "started_at": "T2", "triggered_at": "T3", "finished_at": "T4"}
-COMMITS = tuple(f"{when} {moment}" for moment in MOMENTS.values() for when in ("before", "after"))
+AS_ONE = "T2 with T3"
+"""Of one run, and in one change: what a command that looks at nothing before its trigger begins with."""
+COMMITS = tuple(f"{when} {moment}" for moment in (*MOMENTS.values(), AS_ONE) for when in ("before", "after"))
 """`before T1`: its row is written, and the commit is not asked for yet."""
 BEFORE_TRIGGER = "before the trigger is sent"
 AFTER_TRIGGER = "after the trigger is answered"
@@ -39,6 +41,14 @@ def die_at(point: str) -> None:
         os.kill(os.getpid(), signal.SIGKILL)
 
 
+def moments_of(fields: Mapping[str, Any]) -> set[str]:
+    """What a change of one run makes durable."""
+    if fields.get("finished_at"):  # says once more, or takes back, when the machine was told
+        return {"T4"}
+    moments = {moment for field, moment in MOMENTS.items() if fields.get(field)}
+    return moments | {AS_ONE} if {"T2", "T3"} <= moments else moments
+
+
 def note_written(moments: set[str]) -> None:
     """These moments of runs are in this thread's transaction."""
     _written.moments = getattr(_written, "moments", set()) | moments
@@ -51,7 +61,7 @@ def watch_rows() -> None:
     def updating(rows: Any, **fields: Any) -> int:
         count = update(rows, **fields)
         if rows.model.__name__ == "Run":
-            note_written({name for name, value in fields.items() if value is not None})
+            note_written(moments_of(fields))
             if "finished_at" in fields and threading.current_thread().name != "journal":
                 die_at(AMID_RECOVERY)
         return count
@@ -59,7 +69,7 @@ def watch_rows() -> None:
     def creating(rows: Any, objects: Any, *args: Any, **kwargs: Any) -> Any:
         created = bulk_create(rows, objects, *args, **kwargs)
         if rows.model.__name__ == "Run":
-            note_written({name for name in MOMENTS for row in created if getattr(row, name)})
+            note_written({moment for row in created for moment in moments_of(vars(row))})
         return created
 
     QuerySet.update, QuerySet.bulk_create = updating, creating
@@ -70,9 +80,8 @@ def watch_commits() -> None:
     commit = BaseDatabaseWrapper.commit
 
     def committing(connection: Any) -> None:
-        fields = getattr(_written, "moments", set())
+        moments = sorted(getattr(_written, "moments", ()))
         _written.moments = set()
-        moments = [moment for field, moment in MOMENTS.items() if field in fields]
         is_journal = threading.current_thread().name == "journal"
         for moment in moments if is_journal else ():
             die_at(f"before {moment}")
@@ -89,7 +98,7 @@ def watch_link() -> None:
     read: Callable[..., Any] = Link.read
 
     async def writing(link: Link, table: Table, address: int, words: Words, *more: Any) -> None:
-        is_trigger = (table, address) in (START, TAP)
+        is_trigger = (table, address) in TRIGGERS
         if is_trigger:
             die_at(BEFORE_TRIGGER if any(words) else BEFORE_CLEANUP)
         await write(link, table, address, words, *more)

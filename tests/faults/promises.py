@@ -1,7 +1,7 @@
 """The promises, held against three witnesses: the record, the machines, and what the callers were told."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from typing import Any
 
 from devices.control.records import RunRecord
@@ -21,6 +21,10 @@ ARRIVALS: dict[tuple[State, Effect], set[int]] = {
     (State.UNKNOWN, Effect.UNKNOWN): {0, 1},
 }
 """How often the trigger of a run that ended so was carried out."""
+
+
+NOT_TOLD = frozenset(state for state, effect in ARRIVALS if effect is Effect.NONE) - {State.FAULTED}
+"""Ends at which no trigger was carried out; one that was sent and refused for now has its moment all the same."""
 
 
 def number_of(run: Run) -> int:
@@ -58,6 +62,12 @@ def never_false(runs: Iterable[Run], started: Iterable[int]) -> None:
     assert false == {}, "a run says what its machine did not see"
 
 
+def never_told_untold(runs: Iterable[Run], reached: Container[int]) -> None:
+    """A run that ended before anything reached its machine names no moment at which it was told."""
+    untold = [run for run in runs if run.state in NOT_TOLD and number_of(run) not in reached]
+    assert [number_of(run) for run in untold if run.triggered_at is not None] == [], "untold, and recorded as told"
+
+
 def as_told(runs: Iterable[Run], told: Mapping[int, Mapping[str, Any] | None]) -> None:
     """Each caller's answer is what is stored; None is an answer that made no run."""
     stored = {number_of(run): RunRecord.from_row(run).as_json() for run in runs}
@@ -73,5 +83,6 @@ async def are_kept(mes: Mes) -> list[Run]:
     never_twice(mes.started)
     never_lost(runs, started)
     never_false(runs, mes.started)
+    never_told_untold(runs, mes.reached)
     as_told(runs, told)
     return runs

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 
 from tests.faults.crashing_serve import POINTS
-from tests.faults.mes import Mes
+from tests.faults.mes import KEYS_WORK, Mes
 from tests.faults.mortal_gateway import MortalGateway
 from tests.faults.numbered_press import MISDEEDS, end_of
 from tests.faults.plant import Plant
@@ -64,6 +64,21 @@ class Promises(RuleBasedStateMachine):
         assert run is not None
         assert (run["state"], answer.status_code) == (end, STATUS[end]), run
 
+    @precondition(lambda self: any(self.is_enabled))
+    @rule()
+    def vanish(self) -> None:
+        """A press is lost before its plain job comes: not told, and no moment is named. The next one is carried out."""
+        press = self.is_enabled.index(True)
+        self.mes.presses[press].vanish_once()
+        for end in ("failed", "succeeded"):
+            number = self.mes.new_job(press, plain=True)
+            answer = self.plant.run(self.mes.ask(number))
+            run = self.mes.told[number]
+            assert answer is not None
+            assert run is not None
+            assert (run["state"], answer.status_code) == (end, STATUS[end]), run
+            assert (run["triggered_at"] is None) == (end == "failed")
+
     @rule(given=jobs)
     def ask_at_once(self, given: list[tuple[int, str | None]]) -> None:
         """Several in the same moment."""
@@ -75,7 +90,7 @@ class Promises(RuleBasedStateMachine):
         """The callers go away; the runs go on."""
         self.plant.run(self.plant.ask(self.new_jobs(given), patience_s=patience_ms / 1000))
 
-    @precondition(lambda self: self.mes.told or self.mes.unanswered)
+    @precondition(lambda self: KEYS_WORK and (self.mes.told or self.mes.unanswered))
     @rule(choice=st.randoms(use_true_random=False))
     def ask_again(self, choice: object) -> None:
         """A job of before, under its key."""
