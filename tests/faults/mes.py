@@ -9,8 +9,6 @@ import httpx
 from tests.faults.mortal_gateway import MortalGateway
 from tests.faults.numbered_press import NumberedPress, command_of, is_plain
 
-KEYS_WORK = True
-"""Whether the gateway minds Idempotency-Key: an open request is then asked again under its key."""
 ANSWER_S = 30.0  # no fault may keep a caller longer
 
 
@@ -74,9 +72,8 @@ class Mes:
 
         So are those that were `answered` last, as many as said: they get the same answer.
         """
-        if KEYS_WORK:
-            again = self.unanswered.union(list(self.answers)[len(self.answers) - answered :] if answered else ())
-            await asyncio.gather(*(self.ask(number) for number in sorted(again)))
+        again = self.unanswered.union(list(self.answers)[len(self.answers) - answered :] if answered else ())
+        await asyncio.gather(*(self.ask(number) for number in sorted(again)))
 
     def _note(self, number: int, answer: httpx.Response) -> None:
         is_again = number in self.answers

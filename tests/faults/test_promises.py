@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 
 from tests.faults.crashing_serve import POINTS
-from tests.faults.mes import KEYS_WORK, Mes
+from tests.faults.mes import Mes
 from tests.faults.mortal_gateway import MortalGateway
 from tests.faults.numbered_press import MISDEEDS, end_of
 from tests.faults.plant import Plant
@@ -90,7 +90,7 @@ class Promises(RuleBasedStateMachine):
         """The callers go away; the runs go on."""
         self.plant.run(self.plant.ask(self.new_jobs(given), patience_s=patience_ms / 1000))
 
-    @precondition(lambda self: KEYS_WORK and (self.mes.told or self.mes.unanswered))
+    @precondition(lambda self: self.mes.told or self.mes.unanswered)
     @rule(choice=st.randoms(use_true_random=False))
     def ask_again(self, choice: object) -> None:
         """A job of before, under its key."""
