@@ -2,9 +2,7 @@
 
 from typing import Any
 
-from devices.api.calling import REPLAYED
-
-APPLIED = "Preference-Applied"
+from devices.api.calling import APPLIED, REPLAYED
 
 
 def _header(says: str, data_type: str) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from devices.models import State
 LOOK_AGAIN_S = 1  # what Retry-After says with a 202: a run that is still open ends soon
 JSON = "application/json; charset=utf-8"
 REPLAYED = "Idempotency-Replayed"
+APPLIED = "Preference-Applied"
 WHOLE_SECONDS = re.compile(r"\d{1,4}", re.ASCII)
 
 WAIT_SAYS = "seconds to wait for the run's end; then 202 with `Location`, and the run goes on"
@@ -80,7 +81,7 @@ class Calling:
     def followed(self, response: HttpResponse) -> HttpResponse:
         """The response, saying which preferences it follows."""
         if self.applied:
-            response["Preference-Applied"] = self.applied
+            response[APPLIED] = self.applied
         return response
 
 

@@ -14,8 +14,8 @@ from ninja import Router
 from pydantic.json_schema import models_json_schema
 
 from devices.api import problems, value_schemas
-from devices.api.answer_headers import ANSWER_HEADERS, APPLIED, pick
-from devices.api.calling import HEADER_PARAMETERS, REPLAYED, WAIT_SAYS
+from devices.api.answer_headers import ANSWER_HEADERS, pick
+from devices.api.calling import APPLIED, HEADER_PARAMETERS, REPLAYED, WAIT_SAYS
 from devices.api.commands import PLCRef
 from devices.api.problems import MEDIA_TYPE, Problem
 from devices.api.schemas import COMMANDING, ProblemOut, RunOut, answers

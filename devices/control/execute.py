@@ -100,23 +100,20 @@ class Execution:
             await self._store_waiting()
         try:
             turn = await held.enter_async_context(self._patience.turn(self._pool, order.plc))
-            begun = self._begun()
-            if is_at_once:
-                return await self._store_at_once(begun, turn)
         except TURN_LOST:
             if not self._is_stored:
                 await self._store_waiting()
             raise
-        await self._change(**begun)
+        begun = self._begun()
+        await (self._store_at_once(begun) if is_at_once else self._change(**begun))
         return turn
 
-    async def _store_at_once(self, begun: Mapping[str, Any], turn: Turn) -> Turn:
+    async def _store_at_once(self, begun: Mapping[str, Any]) -> None:
         try:
             await self._store(self._accept(**begun))
         except IllegalMove:  # another process runs a command there
             await self._store_waiting()
             await self._change(**begun)
-        return turn
 
     async def _store_waiting(self) -> None:
         try:

@@ -8,7 +8,7 @@ import logging
 from collections.abc import Mapping
 from typing import Any
 
-from django.db import DatabaseError, InterfaceError
+from django.db import Error as DatabaseUnavailable
 from django.db.models import F
 from django.utils import timezone
 
@@ -18,8 +18,6 @@ from devices.models import Run, State
 
 logger = logging.getLogger(__name__)
 
-DATABASE_ERRORS = (DatabaseError, InterfaceError)
-"""Django's InterfaceError is none of its DatabaseErrors."""
 WHO = ("plc_id", "command", "caller", "accepted_at")
 """What tells one run from all others, before it has a number: the moment counts microseconds."""
 NOT_TOLD = outcomes.failed("The database lost the connection while the run was stored; the machine was not told.")
@@ -52,7 +50,7 @@ class Doubtful:
         for who in left:
             try:
                 settled += _settle(who)
-            except DATABASE_ERRORS:
+            except DatabaseUnavailable:
                 self._runs.append(who)
         return settled
 

@@ -8,6 +8,7 @@ from hashlib import sha256
 from typing import Any
 
 from channels.db import database_sync_to_async
+from django.db import Error as DatabaseUnavailable
 
 from devices.control import parameters, stored
 from devices.control.errors import (
@@ -21,7 +22,6 @@ from devices.control.errors import (
 )
 from devices.control.execute import Order
 from devices.control.gateway import current
-from devices.control.landed import DATABASE_ERRORS
 from devices.control.records import Caller, KeyedRun, RunRecord
 from devices.control.registry import Registry
 from devices.control.underway import Underway
@@ -161,7 +161,7 @@ async def _known(request: Request, key: str) -> Pending | None:
         return twin
     try:
         found = await _by_key(request.caller.name, key)
-    except DATABASE_ERRORS as error:
+    except DatabaseUnavailable as error:
         raise RecordUnavailable(
             "whether an earlier request under this Idempotency-Key was carried out cannot be looked up now: send it "
             "again under the same key"

@@ -6,12 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from django.db import Error as DatabaseUnavailable
 from django.db import IntegrityError, InterfaceError, OperationalError, connection, transaction
 from django.db.models import Max
 
 from devices.control.definitions import StoredDefinitions
 from devices.control.errors import IllegalMove, KeyTaken, RecordUnavailable
-from devices.control.landed import DATABASE_ERRORS, Doubtful, find
+from devices.control.landed import Doubtful, find
 from devices.control.records import RunRecord
 from devices.control.stored import by_key
 from devices.models import Run, State
@@ -72,7 +73,7 @@ class Writer:
         for change in batch:
             try:
                 change.outcome = find(change.before, change.fields) or change.outcome
-            except DATABASE_ERRORS:
+            except DatabaseUnavailable:
                 if change.before is None:
                     self._doubtful.add(change.fields)
 
@@ -127,7 +128,7 @@ def _key_taken(change: Change) -> KeyTaken | None:
         return None
     try:
         taken = by_key(change.fields["caller"], key)
-    except DATABASE_ERRORS:
+    except DatabaseUnavailable:
         return None
     return KeyTaken(taken) if taken else None
 
@@ -135,7 +136,7 @@ def _key_taken(change: Change) -> KeyTaken | None:
 def _translated(error: Exception) -> Exception:
     if isinstance(error, KeyTaken):
         return error
-    is_expected = isinstance(error, DATABASE_ERRORS)
+    is_expected = isinstance(error, DatabaseUnavailable)
     logger.error("a run could not be stored: %s", error, exc_info=None if is_expected else error)
     if isinstance(error, IntegrityError):
         # one_running_per_plc, one_run_per_sequence; or the PLC's row is gone.
