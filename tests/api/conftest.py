@@ -1,6 +1,7 @@
 """A machine of the demo's profile behind a misbehaving double, and callers with a key or a login."""
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import AsyncIterator, Callable
 
 import pytest
 from asgiref.sync import sync_to_async
@@ -13,6 +14,7 @@ from devices.modbus.types import Table
 from devices.models import PLC, APIKey, Step
 from devices.simulator import batch_map
 from tests.doubles.fault_server import FaultServer
+from tests.doubles.wire import Exchange
 
 START = (Table.COIL, 0)
 START_ACK = (Table.DISCRETE_INPUT, 3)
@@ -81,3 +83,18 @@ def change(press: PLC) -> Callable:
         await press.asave()
 
     return change
+
+
+@pytest.fixture
+async def go(machine: FaultServer, change) -> AsyncIterator[asyncio.Event]:
+    """The machine answers the first trigger once this is set; set at the end of the test in any case."""
+    await change(response_timeout_s=10)
+    go = asyncio.Event()
+
+    async def hold(exchange: Exchange) -> None:
+        await go.wait()
+        await exchange.answer()
+
+    machine.misbehave(hold, at=START)
+    yield go
+    go.set()

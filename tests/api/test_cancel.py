@@ -13,7 +13,6 @@ from tests.api.callers import faults_of, post, problem_of, put, until
 from tests.api.conftest import START
 from tests.control.databases import WriteLock, write_lock
 from tests.doubles.fault_server import FaultServer
-from tests.doubles.wire import Exchange
 
 __all__ = ["write_lock"]
 
@@ -21,21 +20,6 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 PRESS = "/api/start/press-1"
 Call = asyncio.Task[HttpResponse]
-
-
-@pytest.fixture
-async def go(machine: FaultServer, change) -> AsyncIterator[asyncio.Event]:
-    """The machine answers the first trigger once this is set; set at the end of the test in any case."""
-    await change(response_timeout_s=10)
-    go = asyncio.Event()
-
-    async def hold(exchange: Exchange) -> None:
-        await go.wait()
-        await exchange.answer()
-
-    machine.misbehave(hold, at=START)
-    yield go
-    go.set()
 
 
 @pytest.fixture

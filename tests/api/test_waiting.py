@@ -1,7 +1,6 @@
 """How long a caller waits: for the end, for some seconds, or not at all. The run does not care."""
 
 import asyncio
-from collections.abc import AsyncIterator
 
 import pytest
 from channels.db import database_sync_to_async
@@ -14,28 +13,12 @@ from devices.models import Run, State
 from tests.api.callers import faults_of, post, problem_of, put, until
 from tests.api.conftest import FAULT_BIT, START
 from tests.doubles.fault_server import FaultServer
-from tests.doubles.wire import Exchange
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 PRESS = "/api/start/press-1"
 COMMAND = "/api/plcs/press-1/commands/start_batch"
 ASYNC = {"Prefer": "respond-async"}
-
-
-@pytest.fixture
-async def held(machine: FaultServer, change) -> AsyncIterator[asyncio.Event]:
-    """The machine answers the trigger once this is set; set at the end of the test in any case."""
-    await change(response_timeout_s=10)
-    go = asyncio.Event()
-
-    async def hold(exchange: Exchange) -> None:
-        await go.wait()
-        await exchange.answer()
-
-    machine.misbehave(hold, at=START)
-    yield go
-    go.set()
 
 
 def still_open(answer: HttpResponse) -> int:
@@ -78,44 +61,44 @@ class TestWhoWantsToWait:
 
 class TestWhoWaitsOnlySoLong:
     @pytest.mark.parametrize("address", [PRESS, COMMAND])
-    async def test_is_told_where_the_run_is(self, mes: AsyncClient, machine: FaultServer, held, address: str):
+    async def test_is_told_where_the_run_is(self, mes: AsyncClient, machine: FaultServer, go, address: str):
         send = put if address == PRESS else post
         run_id = still_open(await send(mes, address + "?wait=0.1"))
-        held.set()
+        go.set()
         await ended_well(mes, machine, run_id)
 
-    async def test_may_prefer_so(self, mes: AsyncClient, machine: FaultServer, held):
+    async def test_may_prefer_so(self, mes: AsyncClient, machine: FaultServer, go):
         answer = await put(mes, PRESS, headers={"Prefer": "respond-async, wait=0"})
         assert answer["Preference-Applied"] == "respond-async, wait=0"
         run_id = still_open(answer)
-        held.set()
+        go.set()
         await ended_well(mes, machine, run_id)
 
-    async def test_is_told_in_the_address_before_the_header(self, mes: AsyncClient, machine: FaultServer, held):
+    async def test_is_told_in_the_address_before_the_header(self, mes: AsyncClient, machine: FaultServer, go):
         answer = await put(mes, PRESS + "?wait=0", headers={"Prefer": "wait=30"})
         assert "Preference-Applied" not in answer
         still_open(answer)
 
-    async def test_joins_a_run_for_so_long(self, mes: AsyncClient, machine: FaultServer, held):
+    async def test_joins_a_run_for_so_long(self, mes: AsyncClient, machine: FaultServer, go):
         keyed = {"Idempotency-Key": "k"}
         first = asyncio.create_task(put(mes, PRESS, headers=keyed))
         await until(lambda: bool(machine.writes_to(START)))
         joined = await put(mes, PRESS + "?wait=0.05", headers=keyed)
         assert joined["Idempotency-Replayed"] == "true"
         run_id = still_open(joined)
-        held.set()
+        go.set()
         assert (await first).json()["id"] == run_id
         await ended_well(mes, machine, run_id)
 
 
 class TestWhoDoesNotWait:
-    async def test_is_answered_once_the_run_is_stored(self, mes: AsyncClient, machine: FaultServer, held):
+    async def test_is_answered_once_the_run_is_stored(self, mes: AsyncClient, machine: FaultServer, go):
         answer = await put(mes, PRESS, {"batsize": 20}, headers=ASYNC)
         run_id = still_open(answer)
         assert answer["Preference-Applied"] == "respond-async"
         assert (await Run.objects.aget()).pk == run_id
         assert answer.json()["parameters"] == {"batch_size": 20, "nok_num": 3}
-        held.set()
+        go.set()
         await ended_well(mes, machine, run_id)
 
     async def test_is_still_told_at_once_what_is_wrong(self, mes: AsyncClient, machine: FaultServer, change):
@@ -159,18 +142,18 @@ class TestAWrongWait:
 
 
 class TestARun:
-    async def test_is_looked_at_until_it_ends_or_the_wait_is_over(self, mes: AsyncClient, machine: FaultServer, held):
+    async def test_is_looked_at_until_it_ends_or_the_wait_is_over(self, mes: AsyncClient, machine: FaultServer, go):
         run_id = still_open(await put(mes, PRESS, headers=ASYNC))
         for query in ("", "?wait=0", "?wait=0.2"):
             assert not State((await mes.get(f"/api/runs/{run_id}{query}")).json()["state"]).is_final
         looking = asyncio.create_task(mes.get(f"/api/runs/{run_id}?wait=10"))
         await until(lambda: bool(machine.writes_to(START)))
-        held.set()
+        go.set()
         told = (await looking).json()
         assert (told["state"], told["trace"][-1]["phase"]) == ("succeeded", "cleanup")
 
     async def test_is_not_asked_for_again_and_again_where_it_runs_here(
-        self, mes: AsyncClient, machine: FaultServer, held, monkeypatch: pytest.MonkeyPatch
+        self, mes: AsyncClient, machine: FaultServer, go, monkeypatch: pytest.MonkeyPatch
     ):
         run_id = still_open(await post(mes, COMMAND, {}, headers=ASYNC))
         looks: list[int] = []
