@@ -5,41 +5,82 @@ stays Django's; only the place where they run is ours.
 """
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 from asgiref.sync import sync_to_async
+from axes.helpers import get_lockout_response
 from django.conf import settings
 from django.contrib.auth import middleware as auth
 from django.contrib.messages import middleware as messages
 from django.contrib.sessions import middleware as sessions
+from django.contrib.sessions.exceptions import SessionInterrupted
+from django.core.handlers.exception import response_for_exception
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.middleware import clickjacking, common, csrf, security
 from django.utils.deprecation import MiddlewareMixin
 
 from devices.api import problems
+from devices.control.errors import HTTPSRequired
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})  # RFC 9110 section 9.2.1
 PROBLEM = "application/problem+json"
+API = "/api/"
+KEPT_BY_NOBODY = (API, "/admin/")
 
 
 class OnTheLoop(MiddlewareMixin):
-    """Mix in before a stock middleware: its hooks run where they are called, unless one `needs_a_thread`."""
+    """Mix in before a stock middleware: its hooks run where they are called, unless one `needs_a_thread`.
+
+    Those that follow each other are gone through in one coroutine: one for each of them, and Django's own between
+    them, cost more than what the hooks do.
+    """
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
+        super().__init__(get_response)
+        # Django stands between two with a function that makes a response of an exception; so do we.
+        following = getattr(get_response, "__wrapped__", None)
+        self.layers: tuple[OnTheLoop, ...] = (self,)
+        self.inner: Any = get_response  # in async mode it answers an awaitable
+        if isinstance(following, OnTheLoop):
+            self.layers, self.inner = (self, *following.layers), following.inner
+        self._before: Callable[[HttpRequest], HttpResponseBase | None] = getattr(self, "process_request", _nothing)
+        self._after: Callable[[HttpRequest, HttpResponseBase], HttpResponseBase] = getattr(
+            self, "process_response", _unchanged
+        )
 
     def needs_a_thread(self, request: HttpRequest) -> bool:  # noqa: ARG002
         """Whether process_response will read or write the database for this request."""
         return False
 
     async def __acall__(self, request: HttpRequest) -> HttpResponseBase:
-        before: Callable[[HttpRequest], HttpResponseBase | None] = getattr(self, "process_request", _nothing)
-        after: Callable[[HttpRequest, HttpResponseBase], HttpResponseBase] = getattr(
-            self, "process_response", _unchanged
-        )
-        inner: Any = self.get_response  # in async mode it answers an awaitable
-        response = before(request) or await inner(request)
+        passed: list[OnTheLoop] = []
+        response: HttpResponseBase | None = None
+        for layer in self.layers:
+            try:
+                response = layer._before(request)  # noqa: SLF001 - of our own class
+                passed.append(layer)
+            except Exception as error:
+                response = await _told(request, error)
+            if response is not None:
+                break
+        else:
+            response = await self.inner(request)
+        for layer in reversed(passed):
+            try:
+                response = await layer._leave(request, response)  # noqa: SLF001 - of our own class
+            except Exception as error:
+                response = await _told(request, error)
+        return response
+
+    async def _leave(self, request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
         if self.needs_a_thread(request):
-            return await sync_to_async(after)(request, response)
-        return after(request, response)
+            return await sync_to_async(self._after)(request, response)
+        return self._after(request, response)
+
+
+_told = sync_to_async(response_for_exception, thread_sensitive=False)
 
 
 def _nothing(request: HttpRequest) -> None:  # noqa: ARG001
@@ -50,8 +91,28 @@ def _unchanged(request: HttpRequest, response: HttpResponseBase) -> HttpResponse
     return response
 
 
+class HeadersMiddleware(OnTheLoop):
+    """What every answer tells a browser to refuse, and that none keeps what the API or the admin said."""
+
+    def process_response(self, request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
+        """Add what a view did not say by itself."""
+        for name, value in settings.SECURITY_HEADERS.items():
+            response.headers.setdefault(name, value)
+        if request.path_info.startswith(KEPT_BY_NOBODY):
+            response.headers.setdefault("Cache-Control", "no-store")
+        return response
+
+
 class SecurityMiddleware(OnTheLoop, security.SecurityMiddleware):
-    """Headers and the redirect to HTTPS."""
+    """HSTS, and the redirect to HTTPS; a program is told, since many would repeat a PUT or a POST as a GET."""
+
+    def process_request(self, request: HttpRequest) -> HttpResponse | None:  # type: ignore[override]
+        """The redirect; for the API a problem."""
+        redirect = super().process_request(request)
+        is_page = "text/html" in request.headers.get("Accept", "")
+        if redirect is None or is_page or not request.path_info.startswith(API):
+            return redirect
+        return problems.of_refusal(HTTPSRequired("call the gateway at its https:// address"), request)
 
 
 class CommonMiddleware(OnTheLoop, common.CommonMiddleware):
@@ -67,14 +128,28 @@ class AuthenticationMiddleware(OnTheLoop, auth.AuthenticationMiddleware):
 
 
 class SessionMiddleware(OnTheLoop, sessions.SessionMiddleware):
-    """A thread only for a session that has to be stored."""
+    """A thread only for a session that has to be stored: it was changed, or was in use for another minute."""
 
     def needs_a_thread(self, request: HttpRequest) -> bool:
-        return request.session.modified or settings.SESSION_SAVE_EVERY_REQUEST
+        return request.session.modified or getattr(request.session, "is_due", False)
+
+    def process_response(self, request: HttpRequest, response: HttpResponse) -> HttpResponse:
+        """Store it, where somebody did not end it meanwhile."""
+        if request.session.modified or not getattr(request.session, "is_due", False):
+            return super().process_response(request, response)
+        request.session.modified = True
+        with suppress(SessionInterrupted):  # logged out in another window: what was asked for was done all the same
+            return super().process_response(request, response)
+        return response
 
 
 class MessageMiddleware(OnTheLoop, messages.MessageMiddleware):
-    """A thread only where messages were read or added: they may lie in the session."""
+    """A thread only where messages were read or added: they may lie in the session. A program reads none."""
+
+    def process_request(self, request: HttpRequest) -> None:
+        """Open the box, for pages."""
+        if not request.path_info.startswith(API):
+            super().process_request(request)
 
     def needs_a_thread(self, request: HttpRequest) -> bool:
         box = getattr(request, "_messages", None)
@@ -95,6 +170,21 @@ class CsrfViewMiddleware(OnTheLoop, csrf.CsrfViewMiddleware):
         return (
             await sync_to_async(check)(request, view, args, kwargs) if is_form else check(request, view, args, kwargs)
         )
+
+
+class LoginLimitMiddleware(OnTheLoop):
+    """After too many wrong passwords a page says so. (axes's own middleware hands its callable the wrong arguments.)"""
+
+    def needs_a_thread(self, request: HttpRequest) -> bool:
+        return getattr(request, "axes_locked_out", False)
+
+    def process_response(self, request: HttpRequest, response: HttpResponse) -> HttpResponse:
+        """In place of the login form."""
+        if not self.needs_a_thread(request):
+            return response
+        credentials = getattr(request, "axes_credentials", None)
+        told: HttpResponse = get_lockout_response(request, response, credentials)
+        return told
 
 
 class ProblemMiddleware(OnTheLoop):

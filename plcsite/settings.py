@@ -1,70 +1,87 @@
 """Settings; the only place that reads the environment. README's table lists each variable."""
 
 import hashlib
-import os
-import secrets
 import sys
 from pathlib import Path
 from tempfile import mkdtemp
 
-import environ
+from django.core.exceptions import ImproperlyConfigured
 
-BASE_DIR = Path(__file__).resolve().parent.parent
-IS_TEST = "pytest" in sys.modules
-IS_DEMO = "demo" in sys.argv[1:2]
+from devices.modbus import networks
+from plcsite import postgresql, secret_key
+from plcsite.environment import BASE_DIR, IS_DEMO, IS_TEST, env
+from plcsite.security import *  # noqa: F403
 
-env = environ.Env()
 # Tests get a fresh directory, so that they neither see nor touch what the demo keeps.
 # Nor does a real gateway start with the demo's known passwords.
 DATA_DIR = Path(
     env.str("DATA_DIR", default="")
     or (mkdtemp(prefix="plc-gateway-") if IS_TEST else BASE_DIR / "data" / ("demo" if IS_DEMO else "gateway"))
 )
-"""Database, secret key and the lock that keeps a second gateway out."""
+"""Database and the lock that keeps a second gateway out; the secret key too, unless it lies in the checkout."""
 DATA_DIR.mkdir(parents=True, exist_ok=True)
 
 
 def _secret_key() -> str:
-    """The key of the environment, else one made on first start and kept in a file of mode 600."""
+    """The key of the environment, else the one made on first start."""
     if key := env.str("SECRET_KEY", default=""):
         return str(key)
-    path = DATA_DIR / "secret_key"
+    user_data = secret_key.user_data(env.str("HOME", default=""), env.str("XDG_DATA_HOME", default=""))
     try:
-        with open(path, "x", opener=lambda name, flags: os.open(name, flags, 0o600)) as file:
-            file.write(secrets.token_urlsafe(50))
-    except FileExistsError:
-        pass
-    return path.read_text().strip()
+        return secret_key.kept_key(DATA_DIR, BASE_DIR, user_data)
+    except secret_key.Unusable as error:
+        sys.exit(str(error))
 
 
 SECRET_KEY = _secret_key()
 KEY_ENVIRONMENT = env.str("KEY_ENVIRONMENT", default="live")
 KEY_PEPPER = env.str("KEY_PEPPER", default=hashlib.sha256(b"api keys:" + SECRET_KEY.encode()).hexdigest())
-DEBUG = env.bool("DEBUG", default=False)
-ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"])
+
+
+def _plc_networks() -> tuple[networks.Network, ...]:
+    """Those of the environment, else none: a gateway is told where its PLCs are. The demo's are on this computer."""
+    known = env.list("PLC_NETWORKS", default=list(map(str, networks.LOOPBACK)) if IS_DEMO or IS_TEST else [])
+    if IS_TEST:
+        known.append("192.168.0.0/24")  # of PLCs that are typed into forms, and never called
+    try:
+        return networks.parse(known)
+    except ValueError as error:
+        raise ImproperlyConfigured(str(error)) from error
+
+
+PLC_NETWORKS = _plc_networks()
+"""Where PLCs may be."""
+TLS_DIR = Path(env.str("TLS_DIR", default="") or DATA_DIR / "tls")
+"""A folder each for the certificates with which PLCs are talked to over TLS."""
 LIVE_PUBLIC = env.bool("LIVE_PUBLIC", default=IS_DEMO)
 """Whether the live page may be watched without logging in."""
+PAGES_PER_CALLER = env.int("PAGES_PER_CALLER", default=20)
+"""How many live pages a user may have open at a process; without a login, an address."""
 
 INSTALLED_APPS = [
-    "django.contrib.admin",
+    "plcsite.apps.AdminConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
     "django.contrib.messages",
     "django.contrib.staticfiles",
+    "axes",
     "channels",
     "ninja",
     "devices",
 ]
 MIDDLEWARE = [  # Django's own, kept on the event loop: see plcsite/middleware.py
+    "plcsite.middleware.HeadersMiddleware",
     "plcsite.middleware.SecurityMiddleware",
     "plcsite.middleware.SessionMiddleware",
     "plcsite.middleware.CommonMiddleware",
     "plcsite.middleware.ProblemMiddleware",
     "plcsite.middleware.CsrfViewMiddleware",
     "plcsite.middleware.AuthenticationMiddleware",
+    "plcsite.acting.ActorMiddleware",
     "plcsite.middleware.MessageMiddleware",
     "plcsite.middleware.XFrameOptionsMiddleware",
+    "plcsite.middleware.LoginLimitMiddleware",
 ]
 ROOT_URLCONF = "plcsite.urls"
 ASGI_APPLICATION = "plcsite.asgi.application"
@@ -72,6 +89,8 @@ DRAIN_S = env.float("DRAIN_S", default=30.0)
 """How long a server that was told to end lets running commands and requests finish."""
 FRAMES_DAYS = env.int("FRAMES_DAYS", default=30)
 """How long the raw frames of a run are kept; 0 stores none."""
+HISTORY_DAYS = env.int("HISTORY_DAYS", default=30)
+"""How long what recorded tags held is kept; 0 records nothing."""
 TEMPLATES = [
     {
         "BACKEND": "django.template.backends.django.DjangoTemplates",
@@ -101,19 +120,22 @@ if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
         "TEST": {"NAME": str(DATA_DIR / "test.sqlite3")},
     }
 else:
-    DATABASES["default"] |= {"CONN_MAX_AGE": 0}
+    DATABASES["default"] |= {
+        "CONN_MAX_AGE": 0,
+        "CONN_HEALTH_CHECKS": True,  # of one that the pool lends: a server that was restarted has dropped them all
+        "OPTIONS": postgresql.options_beside(DATABASES["default"].get("OPTIONS", {})),
+    }
     if not IS_TEST:
-        DATABASES["default"]["OPTIONS"] = {"pool": {"min_size": 2, "max_size": 10}}
+        DATABASES["default"]["OPTIONS"]["pool"] = postgresql.POOL
 
 REDIS_URL = env.str("REDIS_URL", default="")
+# Redis's pub/sub knows no database numbers: two gateways on one server would hear each other.
+REDIS_PREFIX = "gateway-" + hashlib.sha256(b"push:" + SECRET_KEY.encode()).hexdigest()[:12]
+"""Of all that one gateway has in Redis; its processes share the SECRET_KEY."""
 CHANNEL_LAYERS = {
     "default": {
         "BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer",
-        "CONFIG": {
-            "hosts": [REDIS_URL],
-            # Redis's pub/sub knows no database numbers: two gateways on one server would hear each other.
-            "prefix": "gateway-" + hashlib.sha256(b"push:" + SECRET_KEY.encode()).hexdigest()[:12],
-        },
+        "CONFIG": {"hosts": [REDIS_URL], "prefix": REDIS_PREFIX},
     }
     if REDIS_URL
     else {"BACKEND": "channels.layers.InMemoryChannelLayer"}
@@ -133,14 +155,13 @@ PASSWORD_HASHERS = [
     "django.contrib.auth.hashers.PBKDF2PasswordHasher",
 ]
 LOGIN_URL = "admin:login"
-SECURE_CONTENT_TYPE_NOSNIFF = True
-X_FRAME_OPTIONS = "DENY"
+LOGIN_REDIRECT_URL = "/"
 LANGUAGE_CODE = "en"
+LANGUAGES = [("en", "English"), ("zh-hans", "简体中文")]
+"""Of the live pages; the API and the admin speak English."""
 TIME_ZONE = env.str("TIME_ZONE", default="UTC")
 USE_TZ = True
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
-if env.list("TRUSTED_ORIGINS", default=[]):
-    CSRF_TRUSTED_ORIGINS = env.list("TRUSTED_ORIGINS")
 
 LOGGING = {
     "version": 1,
@@ -158,6 +179,7 @@ LOGGING = {
         "django": {"handlers": [], "level": "INFO", "propagate": True},
         "daphne": {"level": "WARNING"},
         "twisted": {"level": "WARNING"},
+        "axes": {"level": "WARNING"},
         # Its errors dump the frames of every PLC from one buffer of the process; the link says what went wrong.
         "pymodbus": {"level": "CRITICAL"},
     },

@@ -33,4 +33,5 @@ def _folders() -> list[tuple[str, str]]:
 
 
 def _add_headers(headers: Headers, _path: str, _url: str) -> None:
-    headers["X-Content-Type-Options"] = "nosniff"
+    for name, value in settings.SECURITY_HEADERS.items():
+        headers[name] = value

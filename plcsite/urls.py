@@ -11,5 +11,7 @@ urlpatterns = [
     path("api/", api.urls),
     path("", include(live)),
 ]
+handler400 = "devices.api.problems.bad_request"
+handler403 = "devices.api.problems.permission_denied"
 handler404 = "devices.api.problems.not_found"
 handler500 = "devices.api.problems.server_error"

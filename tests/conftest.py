@@ -1,12 +1,40 @@
 """What every test may use: a PLC double, a registry with that PLC, and a running gateway."""
 
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
+from django.contrib.auth.models import Group
+from django.db import connection
+from pytest_django.plugin import DjangoDbBlocker
 
 from devices.control.gateway import Gateway
+from devices.models import audit_guard
+from devices.models.roles import create_roles
+from tests import emptying, prepared
 from tests.doubles.fault_server import FaultServer
+
+emptying.install()
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
+    """All tables are emptied between tests, also the audit: the database would refuse that."""
+    with django_db_blocker.unblock():
+        audit_guard.remove(connection)
+    yield
+    with django_db_blocker.unblock():
+        end_other_sessions()
+
+
+def end_other_sessions() -> None:
+    """A thread that looks at keys lives as long as its process, and its connection keeps the database from going."""
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+            )
 
 
 @pytest.fixture
@@ -17,9 +45,18 @@ async def plc() -> AsyncIterator[FaultServer]:
 
 
 @pytest.fixture
+def roles(transactional_db: None) -> None:
+    """The groups that the product brings: a test with transactions empties the tables of those before it."""
+    if Group.objects.exists():  # the migration has made them, and no test has ended yet
+        create_roles()
+    else:
+        prepared.put_in(create_roles, prepared.ROLES)
+
+
+@pytest.fixture
 async def gateway(transactional_db: None) -> AsyncIterator[Gateway]:
     """The long-lived parts, started and drained; fill the registry before or after, it notices."""
-    gateway = Gateway()
+    gateway = Gateway(polls=False)
     await gateway.start()
     try:
         yield gateway

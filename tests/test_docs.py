@@ -8,9 +8,12 @@ import pytest
 
 from devices.api.problems import OUTCOMES
 from devices.models import State
+from devices.models.roles import ROLES
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
+OF_THE_SYSTEM = {"HOME", "XDG_DATA_HOME"}
+"""Variables that every computer sets, and no operator of a gateway."""
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
 
 
@@ -27,8 +30,9 @@ def rows(text: str) -> Iterator[list[str]]:
 class TestReadme:
     def test_lists_every_setting_and_no_other(self):
         told = [cells[0].strip("`") for cells in rows(section("Configuration"))]
-        read = set(re.findall(r'env\.\w+\("([A-Z_]+)"', (ROOT / "plcsite" / "settings.py").read_text()))
-        assert sorted(told) == sorted(read)
+        code = "".join(path.read_text() for path in (ROOT / "plcsite").glob("*.py"))
+        read = set(re.findall(r'env\.\w+\("([A-Z_]+)"', code))
+        assert sorted(told) == sorted(read - OF_THE_SYSTEM)
 
     def test_tells_the_status_of_each_outcome(self):
         told = {cells[0].strip("`"): int(cells[3].split()[0]) for cells in rows(section("What the answer means"))}
@@ -47,6 +51,13 @@ class TestReadme:
         block = README.partition(f"<!-- {mark} -->\n```\n")[2].partition("\n```")[0]
         assert block.startswith("python3 -m venv .venv && ")
         assert "\n" not in block
+
+
+class TestSecurity:
+    def test_tells_what_each_role_may_do_with_plcs(self):
+        table = (ROOT / "docs" / "security.md").read_text().partition("\n## Roles\n")[2].partition("\n* ")[0]
+        told = {group: may.partition(":")[0] for group, may, _ in rows(table)}
+        assert told == {role.value: ", ".join(spec.rights) or "nothing" for role, spec in ROLES.items()}
 
 
 class TestDocuments:

@@ -2,13 +2,11 @@
 
 from django.contrib import admin
 
-from devices.admin import access, commands, registry, runs
+from devices.admin import access, audit, commands, grants, lock_outs, registry, runs, users
+from devices.admin.logins import LoginForm
 
-__all__ = ["access", "commands", "registry", "runs"]
+__all__ = ["access", "audit", "commands", "grants", "lock_outs", "registry", "runs", "users"]
 
-admin.site.site_header = "PLC gateway"
-admin.site.site_title = "PLC gateway"
-admin.site.index_title = "Machines, commands, runs"
-admin.site.enable_nav_sidebar = False  # the tables of tags and steps need the width
+admin.site.login_form = LoginForm
 # Machines, commands and records go one by one, each after a look at what goes with it.
 admin.site.disable_action("delete_selected")

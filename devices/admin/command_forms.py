@@ -9,9 +9,10 @@ from django.core.exceptions import ValidationError
 from django.http import HttpRequest
 
 from devices.admin.bases import InlineFormSet, ModelChoice, ModelForm
-from devices.admin.forms import Narrow, Sentence, TellingForm, surviving, tell_twins, typed
+from devices.admin.forms import Narrow, Sentence, TellingForm, is_deleted, row_key, surviving, tell_twins, typed
 from devices.modbus.types import Table
 from devices.models import Command, Parameter, Step, Tag
+from devices.models.grants import NUMBERS, grants_limiting
 from devices.models.registry import TABLES
 from devices.models.sequence_rules import NOT_SENT, SEQUENCE, SEQUENCE_NAME
 from devices.models.step_rules import (
@@ -24,6 +25,10 @@ from devices.models.step_rules import (
 )
 
 PARAMETER = re.compile(r"\{\s*([^{}]*?)\s*\}")
+LIMITED = (
+    "{name} has a highest value in what was granted to {holders}. With another name or type, or gone, that value "
+    "would limit nothing. First let a security admin take these grants away; afterwards they can be given anew."
+)
 WORDS = {"true": True, "false": False}
 
 
@@ -94,6 +99,24 @@ class ParameterFormSet(InlineFormSet):
         """Two of a name; and leave the rows where the steps find them."""
         tell_twins(self, "parameter")
         self.instance.drafted = [form.instance for form in surviving(self)]
+        self._keep_limited()
+
+    def _keep_limited(self) -> None:
+        """A highest value that somebody was given must not lose the parameter that it is for."""
+        lost = {form: form.initial.get("name") for form in self.initial_forms if self._loses(form)}
+        grants = grants_limiting(self.instance) if lost else []
+        for form, name in lost.items():
+            if holders := sorted({grant.holder for grant in grants if name in grant.ceilings}):
+                fault = LIMITED.format(name=name, holders=", ".join(holders))
+                if is_deleted(form):
+                    raise ValidationError(fault)  # a row's own faults are not told where the row goes
+                form.add_error("name", fault)
+
+    def _loses(self, form: ModelForm) -> bool:
+        if is_deleted(form):
+            return True
+        is_number = typed(form, "data_type") in (None, *NUMBERS)
+        return typed(form, "name") not in (None, form.initial.get("name")) or not is_number
 
 
 def parameters_of(command: Command) -> list[Parameter]:
@@ -104,8 +127,13 @@ def parameters_of(command: Command) -> list[Parameter]:
 
 def chosen_profile(request: HttpRequest) -> int | None:
     """The machine type that a new command is for."""
-    ref = request.POST.get("profile") or request.GET.get("profile") or ""
-    return int(ref) if ref.isascii() and ref.isdecimal() and len(ref) < 19 else None
+    return row_key(request.POST.get("profile") or request.GET.get("profile"))
+
+
+def place_of(tag: Tag) -> str:
+    """For example `0x coil 0`, or `4x holding 30.3` for a bit."""
+    bit = "" if tag.bit is None else f".{tag.bit}"
+    return f"{TABLES[Table(tag.table)]} {tag.address}{bit}"
 
 
 class TagChoice(ModelChoice):
@@ -113,8 +141,7 @@ class TagChoice(ModelChoice):
 
     def label_from_instance(self, tag: Tag) -> str:
         """For example `start · 0x coil 0 · bool`."""
-        bit = "" if tag.bit is None else f".{tag.bit}"
-        return f"{tag.name} · {TABLES[Table(tag.table)]} {tag.address}{bit} · {tag.data_type}"
+        return f"{tag.name} · {place_of(tag)} · {tag.data_type}"
 
 
 class StepForm(TellingForm):

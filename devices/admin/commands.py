@@ -2,16 +2,13 @@
 
 from typing import Any
 
-from django import forms
 from django.contrib import admin, messages
-from django.contrib.admin.widgets import RelatedFieldWidgetWrapper
 from django.core.exceptions import PermissionDenied
 from django.db.models import Case, QuerySet, When
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import reverse
 
-from devices.admin.bases import TabularInline
 from devices.admin.command_forms import (
     ParameterForm,
     ParameterFormSet,
@@ -20,8 +17,9 @@ from devices.admin.command_forms import (
     TagChoice,
     chosen_profile,
 )
-from devices.admin.forms import LOW_TEXTS, TABLE, TellingForm
+from devices.admin.forms import LOW_TEXTS, TABLE, plain_choice
 from devices.admin.patterns import PatternPages
+from devices.admin.permissions import SharedForm, SharedRows, doer
 from devices.models import Command, Parameter, Profile, Step, Tag
 from devices.models.commands import PHASES
 from devices.models.proof_rules import PROVES_NOTHING, hold_at_zero
@@ -30,7 +28,7 @@ from devices.models.sequence_rules import SEQUENCE
 PHASE_ORDER = Case(*(When(phase=phase, then=place) for place, phase in enumerate(PHASES)))
 
 
-class ParameterInline(TabularInline):
+class ParameterInline(SharedRows):
     """What a caller gives."""
 
     model = Parameter
@@ -40,7 +38,7 @@ class ParameterInline(TabularInline):
     extra = 0
 
 
-class StepInline(TabularInline):
+class StepInline(SharedRows):
     """What happens at the machine, in its order."""
 
     model = Step
@@ -72,20 +70,14 @@ class StepInline(TabularInline):
 
     def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
         """A plain choice: four icons beside each would fill the row."""
-        return _plain_choice(super().formfield_for_dbfield(db_field, request, **kwargs))
-
-
-def _plain_choice(field: Any) -> Any:
-    if isinstance(field, forms.Field) and isinstance(field.widget, RelatedFieldWidgetWrapper):
-        field.widget = field.widget.widget
-    return field
+        return plain_choice(super().formfield_for_dbfield(db_field, request, **kwargs))
 
 
 @admin.register(Command)
 class CommandAdmin(PatternPages):
     """A named function of a machine type."""
 
-    form = TellingForm
+    form = SharedForm
     formfield_overrides = LOW_TEXTS
     inlines = [ParameterInline, StepInline]
     list_display = ("name", "title", "profile")
@@ -109,7 +101,7 @@ class CommandAdmin(PatternPages):
 
     def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
         """No new profile from within a command."""
-        return _plain_choice(super().formfield_for_dbfield(db_field, request, **kwargs))
+        return plain_choice(super().formfield_for_dbfield(db_field, request, **kwargs))
 
     def add_view(
         self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None
@@ -130,7 +122,7 @@ class CommandAdmin(PatternPages):
     def _choose_profile(self, request: HttpRequest) -> HttpResponse:
         if not self.has_add_permission(request):
             raise PermissionDenied
-        profiles = list(Profile.objects.all())
+        profiles = [profile for profile in Profile.objects.all() if doer(request).may_keep(profile.pk)]
         if not profiles:
             messages.info(request, "A command belongs to a machine type: describe that first.")
             return HttpResponseRedirect(reverse("admin:devices_profile_add"))

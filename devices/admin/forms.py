@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Any, ClassVar
 
 from django import forms
-from django.contrib.admin.widgets import AdminTextareaWidget
+from django.contrib.admin.widgets import AdminTextareaWidget, RelatedFieldWidgetWrapper
 from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
 from django.db import models
 from django.forms.formsets import DELETION_FIELD_NAME
@@ -86,13 +86,26 @@ class Low(AdminTextareaWidget):
 LOW_TEXTS: Any = {models.TextField: {"widget": Low}}
 
 
+def plain_choice(field: Any) -> Any:
+    """A choice without the icons that lead to what is chosen."""
+    if isinstance(field, forms.Field) and isinstance(field.widget, RelatedFieldWidgetWrapper):
+        field.widget = field.widget.widget
+    return field
+
+
+def row_key(ref: Any) -> int | None:
+    """The key of a row as a browser sends it; None for anything else."""
+    text = str(ref)
+    return int(text) if text.isascii() and text.isdecimal() and len(text) < 19 else None
+
+
 def surviving(formset: FormSet) -> list[ModelForm]:
     """The rows that will be there after saving: neither deleted nor left empty."""
-    return [form for form in formset.forms if not _is_deleted(form) and (form.instance.pk or form.has_changed())]
+    return [form for form in formset.forms if not is_deleted(form) and (form.instance.pk or form.has_changed())]
 
 
-def _is_deleted(form: ModelForm) -> bool:
-    # Django's own list of deleted forms is empty while any other row has a mistake.
+def is_deleted(form: ModelForm) -> bool:
+    """Django's own list of deleted forms is empty while any other row has a mistake."""
     return bool(typed(form, DELETION_FIELD_NAME))
 
 

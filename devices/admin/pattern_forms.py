@@ -10,6 +10,7 @@ from django.db import transaction
 from devices.admin.bases import ModelAdmin
 from devices.admin.command_forms import TagChoice
 from devices.admin.forms import Narrow, TellingForm
+from devices.control.audit import take_turn
 from devices.models import Command, Step, Tag
 from devices.models.pattern_parts import Chosen, Constant, Pattern, Role
 from devices.models.text_rules import Between, printable
@@ -115,6 +116,7 @@ class PatternForm(TellingForm):
     @transaction.atomic
     def write(self) -> Command:
         """Store the command, if it is new, with all its steps. ValidationError: nothing was stored."""
+        take_turn()  # before the command's row: who has the turn may be waiting for that
         command: Command = self.instance
         if command.pk is None:
             command.save()

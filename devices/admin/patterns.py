@@ -11,9 +11,9 @@ from django.shortcuts import get_object_or_404
 from django.template.response import TemplateResponse
 from django.urls import path, reverse
 
-from devices.admin.bases import ModelAdmin
 from devices.admin.command_forms import chosen_profile
 from devices.admin.pattern_forms import HAS_STEPS, PatternForm
+from devices.admin.permissions import OTHERS_MACHINES, SharedPages, doer
 from devices.models import Command, Profile
 from devices.models.pattern_parts import Pattern
 from devices.models.patterns import PATTERNS
@@ -24,7 +24,7 @@ WRITTEN = (
 )
 
 
-class PatternPages(ModelAdmin):
+class PatternPages(SharedPages):
     """Beside the pages of a command: its start from a pattern."""
 
     def get_urls(self) -> Any:
@@ -82,7 +82,15 @@ class PatternPages(ModelAdmin):
             raise Http404("there is no such command")
         if not self._may_write(request, stored):
             raise PermissionDenied
-        return stored or Command(profile=get_object_or_404(Profile, pk=chosen_profile(request) or 0))
+        return stored or Command(profile=self._kept_profile(request))
+
+    @staticmethod
+    def _kept_profile(request: HttpRequest) -> Profile:
+        """The chosen one, if it is this person's to change."""
+        profile = get_object_or_404(Profile, pk=chosen_profile(request) or 0)
+        if not doer(request).may_keep(profile.pk):
+            raise PermissionDenied(OTHERS_MACHINES.format(profile=profile))
+        return profile
 
     def _refuse(self, request: HttpRequest, command: Command) -> HttpResponse:
         """Steps that are there already are the engineer's own."""

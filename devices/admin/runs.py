@@ -8,17 +8,18 @@ from django.http import HttpRequest
 from django.utils.safestring import SafeString
 
 from devices.admin import run_tables
-from devices.admin.bases import ModelAdmin
+from devices.admin.bases import LookOnly
+from devices.admin.permissions import SeenPLCs, doer
 from devices.control.records import LONG
 from devices.models import Run
 
 
 @admin.register(Run)
-class RunAdmin(ModelAdmin):
+class RunAdmin(LookOnly):
     """Who asked for what, and what became of it."""
 
     list_display = ("id", "accepted", "plc_name", "command", "state", "effect", "took", "caller", "detail")
-    list_filter = ("state", "effect", "plc", "accepted_at")
+    list_filter = ("state", "effect", ("plc", SeenPLCs), "accepted_at")
     search_fields = ("plc_name", "command", "caller", "detail")
     show_full_result_count = False  # counting all records takes longer than showing a page of them
     fieldsets = (
@@ -27,24 +28,17 @@ class RunAdmin(ModelAdmin):
         ("Step by step", {"fields": ("steps_taken",)}),
         ("The command as it stood", {"fields": ("as_it_stood",), "classes": ("collapse",)}),
         ("On the wire", {"fields": ("on_the_wire",), "classes": ("collapse",)}),
-        ("Who", {"fields": ("caller", "source", "idempotency_key")}),
+        ("Who", {"fields": ("caller", "source", "idempotency_key", "process")}),
         (
             "When",
             {"fields": ("accepted", "started", "triggered", "finished", "took", "plc_name", "sequence", "version")},
         ),
     )
 
-    def has_add_permission(self, request: HttpRequest) -> bool:  # noqa: ARG002
-        """Only the gateway writes records."""
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Run | None = None) -> bool:  # noqa: ARG002
-        """Records stay as they were written."""
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Run | None = None) -> bool:  # noqa: ARG002
-        """Records stay."""
-        return False
+    def has_view_permission(self, request: HttpRequest, obj: Run | None = None) -> bool:
+        """Of runs, and of the PLC that it ran on. Not by `change_run`: that is to say how one ended, elsewhere."""
+        may_view = request.user.has_perm("devices.view_run")
+        return may_view and (obj is None or doer(request).rights.sees(obj.plc))
 
     def get_readonly_fields(self, request: HttpRequest, obj: Run | None = None) -> Any:  # noqa: ARG002
         """Those made here."""
@@ -53,7 +47,8 @@ class RunAdmin(ModelAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Run]:
         """A list of runs does not load what only the page of one shows."""
-        return super().get_queryset(request).defer(*LONG)
+        runs: QuerySet[Run] = super().get_queryset(request).defer(*LONG)
+        return runs if doer(request).rights.sees_all else runs.filter(plc__in=doer(request).seen())
 
     @admin.display(ordering="accepted_at")
     def accepted(self, run: Run) -> str:

@@ -5,9 +5,9 @@ from typing import Any
 from ninja import NinjaAPI, Swagger
 from ninja.openapi.schema import OpenAPISchema
 
-from devices.api import commands, handlers, health, plc_openapi, plcs, reconcile, runs, start
+from devices.api import commands, handlers, health, history, lock_outs, plc_openapi, plcs, reconcile, runs, start, tags
 from devices.api.answer_headers import with_answer_headers
-from devices.api.auth import ApiKey, Session
+from devices.api.auth import METHODS, for_callers
 from devices.api.body import JSONParser
 from devices.api.guard import guarded
 from devices.api.schemas import with_problem_type
@@ -36,15 +36,19 @@ def _assemble() -> GatewayAPI:
         version="1.0.0",
         description=DESCRIPTION,
         urls_namespace="api",
-        auth=[ApiKey(), Session()],
+        auth=list(METHODS),
         parser=JSONParser(),
         docs=Swagger(settings={"validatorUrl": None}),  # None: the docs send nothing to the internet
+        docs_decorator=for_callers,
     )
     handlers.install(assembled)
     assembled.add_decorator(guarded, mode="view")
     assembled.add_router("/start", start.router)
     assembled.add_router("/plcs", plcs.router)
     assembled.add_router("/plcs", commands.router)
+    assembled.add_router("/plcs", tags.router)
+    assembled.add_router("/plcs", history.router)
+    assembled.add_router("/plcs", lock_outs.router)
     assembled.add_router("/plcs", plc_openapi.router)
     assembled.add_router("/runs", runs.router)
     assembled.add_router("/runs", reconcile.router)

@@ -17,6 +17,10 @@ ANSWER_HEADERS: dict[str, Any] = {
 }
 
 
+LATER = frozenset({429, 503})
+"""Statuses that say when it is worth asking again."""
+
+
 def pick(*names: str) -> dict[str, Any]:
     """Some of them."""
     return {name: ANSWER_HEADERS[name] for name in names}
@@ -30,5 +34,5 @@ def with_answer_headers(openapi: dict[str, Any]) -> None:
             if 202 in answers:
                 answers[202]["headers"] = ANSWER_HEADERS
                 answers[200]["headers"] = pick(REPLAYED, APPLIED)
-            if 503 in answers:
-                answers[503]["headers"] = pick("Retry-After")
+            for status in LATER.intersection(answers):
+                answers[status]["headers"] = pick("Retry-After")

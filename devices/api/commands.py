@@ -13,13 +13,18 @@ from devices.api.schemas import CHECKING, CheckOut, CommandListOut, answers, run
 from devices.control.check import check
 from devices.control.gateway import current
 from devices.control.submit import Request, begin
-from devices.plc.specs import CommandSpec, ParameterSpec
+from devices.plc.specs import CommandSpec, ParameterSpec, PLCSpec
 
 router = Router(tags=["Commands"])
 
 PLCRef = Annotated[str, Path(max_length=50, description="name or number of a PLC")]
 CommandName = Annotated[str, Path(max_length=50)]
 Given = Annotated[dict[str, Any], Body(default_factory=dict, examples=[{"batch_size": 15}])]
+
+
+async def plc_for(request: HttpRequest, ref: str) -> PLCSpec:
+    """The PLC of a name or number, if there is one for who calls; UnknownPLC."""
+    return await current().registry.find_for(ref, caller_of(request).rights)
 
 
 async def run_command(
@@ -72,10 +77,15 @@ async def check_command(
 
 
 @router.get("/{plc}/commands", response=answers(CommandListOut), operation_id="list_commands", summary="List commands")
-async def list_commands(request: HttpRequest, plc: PLCRef) -> dict[str, Any]:  # noqa: ARG001
-    """What this PLC can be told to do, with which parameters."""
-    spec = await current().registry.find(plc)
-    return {"commands": [_command(command) for _, command in sorted(spec.commands.items())]}
+async def list_commands(request: HttpRequest, plc: PLCRef) -> dict[str, Any]:
+    """What this PLC can be told to do, with which parameters, and which of it you may run."""
+    spec, rights = await plc_for(request, plc), caller_of(request).rights
+    return {
+        "commands": [
+            _command(command) | {"may_run": rights.may_run(spec, name)}
+            for name, command in sorted(spec.commands.items())
+        ]
+    }
 
 
 def _command(command: CommandSpec) -> dict[str, Any]:

@@ -9,9 +9,9 @@ from django.http import HttpRequest, HttpResponse
 from devices.api.body import LONGEST_NAME, Pairs, flat, load
 from devices.api.calling import REPLAYED, Calling, as_json, header_parameters, of_reply
 from devices.api.handlers import answer_to
-from devices.control.errors import InvalidParameters
+from devices.control.callers import Caller
+from devices.control.errors import InvalidParameters, WrongValues
 from devices.control.group import LONGEST_GROUP_KEY, MOST, key_of, run_all
-from devices.control.records import Caller
 from devices.control.submit import Reply, Request
 
 EXAMPLE = {"commands": [{"plc": "press-1", "command": "start_batch", "parameters": {"batch_size": 15}}]}
@@ -120,7 +120,7 @@ def _result(request: HttpRequest, reply: Reply | Exception) -> dict[str, Any]:
 
 
 def _placed(error: Exception, position: int) -> Exception:
-    """A wrong parameter is named by its place in the group."""
-    if not isinstance(error, InvalidParameters):
+    """A parameter that is wrong, or too high, is named by its place in the group."""
+    if not isinstance(error, WrongValues):
         return error
-    return InvalidParameters(tuple((f"commands.{position}.parameters.{name}", fault) for name, fault in error.errors))
+    return error.renamed(lambda name: f"commands.{position}.parameters.{name}")

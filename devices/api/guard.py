@@ -1,6 +1,6 @@
 """What every request meets before ninja reads it: size and type of the body, query fields that exist."""
 
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from functools import wraps
 from typing import Any
 
@@ -17,7 +17,7 @@ Run = Callable[..., Awaitable[HttpResponseBase]]
 
 def guarded(run: Run) -> Run:
     """Wrap an operation's `run` (ninja's decorator mode "view")."""
-    known = frozenset(_query_names(getattr(run, "__self__", None)))
+    known = dict(_query_fields(getattr(run, "__self__", None)))
 
     @wraps(run)
     async def checked(request: HttpRequest, **path: Any) -> HttpResponseBase:
@@ -28,7 +28,7 @@ def guarded(run: Run) -> Run:
     return checked
 
 
-def refusal(request: HttpRequest, known: Iterable[str]) -> HttpResponse | None:
+def refusal(request: HttpRequest, known: Mapping[str, bool]) -> HttpResponse | None:
     """Why the request is not even looked at, or None."""
     # The length is not always announced: .NET sends chunks. The body is kept where Django keeps it.
     request._body = request.read(MOST_BYTES + 1)  # noqa: SLF001
@@ -42,16 +42,18 @@ def refusal(request: HttpRequest, known: Iterable[str]) -> HttpResponse | None:
     return problems.of_refusal(InvalidParameters(faults), request) if faults else None
 
 
-def _query_faults(request: HttpRequest, known: Iterable[str]) -> Iterable[tuple[str, str]]:
+def _query_faults(request: HttpRequest, known: Mapping[str, bool]) -> Iterable[tuple[str, str]]:
     """A field with a typing error in its name would silently do nothing, or show every run instead of some."""
     for name in request.GET:
         if name not in known:
             yield name, "is not a field of this request's query"
-        elif len(request.GET.getlist(name)) > 1:
+        elif len(request.GET.getlist(name)) > 1 and not known[name]:
             yield name, "is given twice"
 
 
-def _query_names(operation: Operation | None) -> Iterable[str]:
+def _query_fields(operation: Operation | None) -> Iterable[tuple[str, bool]]:
+    """Each with whether it is a list, which may be given many times."""
     for model in operation.models if operation else ():
         if model.__ninja_param_source__ == "query":
-            yield from model.__ninja_flatten_map__
+            lists = model.__ninja_collection_fields__
+            yield from ((name, name in lists) for name in model.__ninja_flatten_map__)

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from django.db import DatabaseError
+from django.db import Error as DatabaseUnavailable
 from django.http import HttpRequest, HttpResponse
 from ninja import NinjaAPI
 from ninja.errors import HttpError, ValidationError
@@ -17,6 +17,7 @@ WORDS = {
     "int_parsing_size": "must be a whole number of fewer digits",
     "int_from_float": "must be a whole number",
     "float_parsing": "must be a number",
+    "bool_parsing": "must be true or false",
     "finite_number": "must be a finite number",
     "missing": "is required",
 }
@@ -33,7 +34,7 @@ def on_refused(request: HttpRequest, error: Refused) -> HttpResponse:
     return problems.of_refusal(error, request)
 
 
-def on_database_error(request: HttpRequest, error: DatabaseError) -> HttpResponse:
+def on_database_error(request: HttpRequest, error: DatabaseUnavailable) -> HttpResponse:
     """The database failed while something was read; its own words are for the log."""
     problems.logger.error("the database failed at %s: %s", request.path, error)
     return problems.of_refusal(RecordUnavailable("the database does not answer; try again"), request)
@@ -63,7 +64,7 @@ def on_http_error(request: HttpRequest, error: HttpError) -> HttpResponse:
 HANDLERS: dict[type[Exception], Callable[[HttpRequest, Any], HttpResponse]] = {
     Exception: on_bug,
     Refused: on_refused,
-    DatabaseError: on_database_error,
+    DatabaseUnavailable: on_database_error,
     Malformed: on_malformed,
     ValidationError: on_invalid,
     HttpError: on_http_error,

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import uuid4
 
+from django.core.exceptions import DisallowedHost, RequestDataTooBig, TooManyFieldsSent
 from django.http import HttpRequest, HttpResponse
 from django.utils.encoding import escape_uri_path
 from django.utils.html import format_html
@@ -18,6 +19,7 @@ from devices.control import errors
 from devices.control.records import RunRecord
 from devices.models import State
 from devices.plc.interlocks import Clause
+from devices.plc.trace import storable
 
 logger = logging.getLogger(__name__)
 
@@ -41,9 +43,17 @@ class Problem:
 
 REFUSALS: dict[type[Exception], Problem] = {
     errors.UnknownPLC: Problem(404, "unknown-plc", "No such PLC"),
+    errors.UnknownTag: Problem(404, "unknown-tag", "The PLC has no such tag"),
+    errors.TagNotWritable: Problem(409, "tag-not-writable", "The tag cannot be written"),
+    errors.TagNotReadable: Problem(502, "tag-not-readable", "The PLC does not tell this tag"),
     errors.UnknownCommand: Problem(404, "unknown-command", "The PLC has no such command"),
     errors.UnknownRun: Problem(404, "unknown-run", "No such run"),
     errors.InvalidParameters: Problem(422, "invalid-parameters", "One or more values are wrong"),
+    errors.NotPermitted: Problem(403, "not-permitted", "You may not do this here"),
+    errors.AboveCeiling: Problem(403, "above-ceiling", "A value is above what you may ask for"),
+    errors.PLCLockedOut: Problem(423, "plc-locked-out", "The PLC is locked out for maintenance"),
+    errors.TooManyRequests: Problem(429, "too-many-requests", "Too many requests", SOON_S),
+    errors.HTTPSRequired: Problem(403, "https-required", "Only over HTTPS"),
     errors.InvalidKey: Problem(400, "invalid-idempotency-key", "The Idempotency-Key is not one"),
     errors.KeyRequired: Problem(400, "idempotency-key-required", "An Idempotency-Key is missing"),
     errors.KeyReused: Problem(422, "idempotency-key-reused", "The Idempotency-Key stands for another request"),
@@ -89,6 +99,18 @@ NOT_READY = Problem(503, "not-ready", "Not ready to take commands", SOON_S)
 
 ALL = (*REFUSALS.values(), *OUTCOMES.values(), *STATUSES.values(), NOT_READY)
 
+UNCLEAR = "The request cannot be understood."
+UNREADABLE: dict[type[Exception], tuple[int, str]] = {
+    TooManyFieldsSent: (413, "The form has too many fields. Nothing was saved: save it in several parts."),
+    RequestDataTooBig: (413, "What was sent is too long. Nothing was saved: send it in several parts."),
+    DisallowedHost: (400, "The gateway is not called by this name: the setting ALLOWED_HOSTS lists its names."),
+}
+"""Why a request outside the API could not be read, and what its sender can do."""
+FORGED = (
+    "The form did not come from a page of this gateway, or somebody has logged in or out since. Nothing was done: "
+    "go back, reload the page, and send it again."
+)
+
 PAGE = """<!doctype html>
 <html lang="en">
 <head><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>{}</title></head>
@@ -132,7 +154,7 @@ def of_refusal(error: Exception, request: HttpRequest) -> HttpResponse:
 
 def _members(error: Exception) -> Mapping[str, Any]:
     """What else a program may want to know of the error."""
-    if isinstance(error, errors.InvalidParameters):
+    if isinstance(error, errors.WrongValues):
         return {"errors": [{"field": name, "message": fault} for name, fault in error.errors]}
     run = getattr(error, "run", None)
     members = {} if run is None else {"run": run.as_json()}
@@ -140,8 +162,22 @@ def _members(error: Exception) -> Mapping[str, Any]:
 
 
 def clauses_of(clauses: Iterable[Clause]) -> list[dict[str, Any]]:
-    """Conditions as callers see them: with what was read in words."""
-    return [{"tag": clause.step.tag.name, "is_met": clause.is_met, "detail": clause.detail} for clause in clauses]
+    """Conditions as callers see them: with what was read in words, and as values for words of their own."""
+    return [_clause_of(clause) for clause in clauses]
+
+
+def _clause_of(clause: Clause) -> dict[str, Any]:
+    step = clause.step
+    values = {"read": clause.read, "wanted": clause.wanted}
+    return {
+        "tag": step.tag.name,
+        "is_met": clause.is_met,
+        "detail": clause.detail,
+        "phase": step.phase.value,
+        "operator": step.operator.value,
+        "message": step.message,
+        **{name: value if value is None else storable(value) for name, value in values.items()},
+    }
 
 
 def of_run(run: RunRecord, *, retry_s: float | None = None) -> HttpResponse:
@@ -174,9 +210,15 @@ def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:  # no
     return _page(request, of_status(404, request, "Nothing is at this address."))
 
 
-def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:  # noqa: ARG001
+def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
     """Django's handler400."""
-    return _page(request, of_status(400, request, "The request cannot be understood."))
+    status, why = next((told for cls, told in UNREADABLE.items() if isinstance(exception, cls)), (400, UNCLEAR))
+    return _page(request, of_status(status, request, why))
+
+
+def forged(request: HttpRequest, reason: str = "") -> HttpResponse:  # noqa: ARG001 - Django's signature and words
+    """Django's CSRF_FAILURE_VIEW."""
+    return _page(request, of_status(403, request, FORGED))
 
 
 def permission_denied(request: HttpRequest, exception: Exception) -> HttpResponse:  # noqa: ARG001

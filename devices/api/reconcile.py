@@ -37,5 +37,5 @@ async def reconcile_run(
     if given:
         await reconciler.judge(run, verdict_of(given), await with_rights(request))
     else:
-        await reconciler.read(run, by=caller.name)
+        await reconciler.read(run, caller)
     return await whole(run)

@@ -23,6 +23,8 @@ from devices.control.cancel import cancel
 from devices.control.follow import follow
 from devices.control.gateway import current
 from devices.control.records import LONG, RunRecord
+from devices.control.rights import Rights
+from devices.control.sight import find_run, runs_of
 from devices.models import Run
 
 router = Router(tags=["Runs"])
@@ -31,10 +33,11 @@ RunNumber = Annotated[int, Path(ge=1, le=LARGEST_ID)]
 
 
 @router.get("", response=answers(RunListOut), operation_id="list_runs", summary="List runs")
-async def list_runs(request: HttpRequest, wanted: Query[RunFilter]) -> dict[str, Any]:  # noqa: ARG001
-    """Runs, newest first, without their traces."""
+async def list_runs(request: HttpRequest, wanted: Query[RunFilter]) -> dict[str, Any]:
+    """Runs of the PLCs that you may see, newest first, without their traces."""
     # One more than asked for tells whether there are more.
-    rows = [run async for run in (await _matching(wanted)).order_by("-id")[: wanted.limit + 1]]
+    newest = (await _matching(wanted, caller_of(request).rights)).order_by("-id")
+    rows = [run async for run in newest[: wanted.limit + 1]]
     runs = rows[: wanted.limit]
     return {
         "runs": [RunRecord.from_row(run).as_json() for run in runs],
@@ -60,11 +63,12 @@ async def run_group(request: HttpRequest, wait: Wait = None) -> HttpResponse:
 
 
 @router.get("/{run}", response=answers(RunWithTraceOut), operation_id="get_run", summary="Look at a run")
-async def get_run(request: HttpRequest, run: RunNumber, wait: Wait = None) -> dict[str, Any]:  # noqa: ARG001
+async def get_run(request: HttpRequest, run: RunNumber, wait: Wait = None) -> dict[str, Any]:
     """One run with its trace: all that was read and written, in order; what went over the wire; what it ran with.
 
     With `wait` it is answered once the run has ended, or as it is when the wait is over.
     """
+    await find_run(run, caller_of(request))
     await follow(run, wait or 0.0)
     return await whole(run)
 
@@ -87,10 +91,12 @@ async def cancel_run(request: HttpRequest, run: RunNumber) -> dict[str, Any]:
     return (await cancel(run, caller_of(request))).as_json()
 
 
-async def _matching(wanted: RunFilter) -> QuerySet[Run]:
-    runs = Run.objects.defer(*LONG)
-    if wanted.plc is not None:
-        runs = runs.filter(plc_id=(await current().registry.find(wanted.plc)).id)
+async def _matching(wanted: RunFilter, rights: Rights) -> QuerySet[Run]:
+    if wanted.plc is None:
+        runs = await runs_of(rights)
+    else:
+        runs = Run.objects.filter(plc_id=(await current().registry.find_for(wanted.plc, rights)).id)
+    runs = runs.defer(*LONG)
     if wanted.state is not None:
         runs = runs.filter(state=wanted.state)
     return runs if wanted.before is None else runs.filter(pk__lt=wanted.before)

@@ -7,18 +7,18 @@ from ninja import Field, Schema
 from pydantic import BaseModel, ConfigDict, WithJsonSchema
 
 from devices.api.problems import MEDIA_TYPE, TYPE
+from devices.control.status import PLCState
 from devices.control.verdicts import EFFECTS, LONGEST, SHORTEST, STATES
 from devices.models import Effect, Retry, State
-from devices.plc.health import HealthState
 from devices.plc.specs import ParameterType
 
-PLC_STATES = [*HealthState, "disabled"]
+PLC_STATES = list(PLCState)
 LARGEST_ID = 2**63 - 1  # of a row in SQLite and PostgreSQL
 
 Moment = Annotated[str, WithJsonSchema({"type": "string", "format": "date-time"})]
 
 
-def _one_of(*words: str) -> Any:
+def one_of(*words: str) -> Any:
     """A word of a list that the docs show."""
     return WithJsonSchema({"type": "string", "enum": list(words)})
 
@@ -47,9 +47,9 @@ class RunOut(Schema):
     parameters: dict[str, Any] = Field(description="what the machine was, or was to be, told")
     caller: str = Field(description="who asked: a key or a user")
     source: str = Field(description="the caller's address")
-    state: Annotated[str, _one_of(*State.values)]
-    effect: Annotated[str, _one_of("", *Effect.values)] = Field(description="what the machine did; empty while open")
-    retry: Annotated[str, _one_of("", *Retry.values)] = Field(
+    state: Annotated[str, one_of(*State.values)]
+    effect: Annotated[str, one_of("", *Effect.values)] = Field(description="what the machine did; empty while open")
+    retry: Annotated[str, one_of("", *Retry.values)] = Field(
         description="when to ask again; empty while open and after success"
     )
     detail: str = Field(description="the outcome in words")
@@ -65,9 +65,9 @@ class RunOut(Schema):
 class EarlierOut(Schema):
     """What was said of a run before it was reconciled."""
 
-    state: Annotated[str, _one_of(*State.values)]
-    effect: Annotated[str, _one_of("", *Effect.values)]
-    retry: Annotated[str, _one_of("", *Retry.values)]
+    state: Annotated[str, one_of(*State.values)]
+    effect: Annotated[str, one_of("", *Effect.values)]
+    retry: Annotated[str, one_of("", *Retry.values)]
     detail: str
     result: dict[str, Any]
     finished_at: Moment | None
@@ -110,19 +110,33 @@ class RunFilter(Schema):
     before: int | None = Field(None, ge=1, le=LARGEST_ID, description="only runs older than this one")
 
 
+class LockOutOut(Schema):
+    """Somebody works at the machine, and no command is taken."""
+
+    by: str = Field(description="who locked it: a user or a key")
+    reason: str
+    since: Moment
+    until: Moment | None = Field(description="when it ends by itself; null: when somebody unlocks it")
+
+
 class PLCOut(Schema):
-    """A registered PLC and what is known of its reachability."""
+    """A registered PLC and whether it can be worked with."""
 
     id: int
     name: str
     title: str
     area: str
     profile: str = Field(description="machine type")
-    state: Annotated[str, _one_of(*PLC_STATES)] = Field(description="what the last conversation found")
-    reason: str = Field(description="why it is not reachable")
+    state: Annotated[str, one_of(*PLC_STATES)] = Field(
+        description="what was found last; degraded: it answers, but tags cannot be read or its heartbeat stands still"
+    )
+    reason: str = Field(description="why it is offline or degraded; else what the last attempt failed with, if it did")
+    since: Moment | None = Field(description="since when it is in this state; null if nothing is known")
+    next_try_at: Moment | None = Field(description="of an offline PLC: when it is looked for again")
     mark: str = Field(
         description="the last answer that did not belong to what was asked; empty if none since the start"
     )
+    lock_out: LockOutOut | None = Field(description="who has locked it for maintenance; null: commands are taken")
 
 
 class PLCListOut(Schema):
@@ -131,12 +145,37 @@ class PLCListOut(Schema):
     plcs: list[PLCOut]
 
 
+class PointOut(Schema):
+    """What a tag holds from a moment on, until the next point."""
+
+    at: Moment
+    value: float | str | None = Field(
+        description="a bool as 0 or 1; null: from then on it was not read, and nothing is to be drawn"
+    )
+    minimum: float | None = Field(description="the lowest of all samples that the point stands for; null of a text")
+    maximum: float | None = Field(description="the highest of them")
+
+
+class TrendOut(Schema):
+    """A tag over time. What it held when the span began is its first point."""
+
+    plc: str
+    tag: str
+    unit: str
+    start: Moment = Field(alias="from")
+    end: Moment = Field(alias="to", description="the last point holds until here, or until now")
+    is_downsampled: bool = Field(
+        description="points stand for more than one sample; of a text: its oldest changes are left out"
+    )
+    points: list[PointOut] = Field(description="in the order of time, at most two beyond each of the values asked for")
+
+
 class ParameterOut(Schema):
     """A typed, limited input of a command."""
 
     name: str
     label: str
-    type: Annotated[str, _one_of(*ParameterType)]
+    type: Annotated[str, one_of(*ParameterType)]
     unit: str
     minimum: float | None
     maximum: float | None
@@ -151,6 +190,7 @@ class CommandOut(Schema):
     title: str
     description: str
     time_limit_s: float = Field(description="for the whole command, before and again after the machine is told")
+    may_run: bool = Field(description="you were granted to run it, with values up to your ceilings if you have any")
     parameters: list[ParameterOut]
 
 
@@ -166,6 +206,11 @@ class ClauseOut(Schema):
     tag: str
     is_met: bool
     detail: str = Field(description="what was found and what was wanted, in words")
+    phase: str = Field(description="of the step: check, fail_if, wait or proof")
+    operator: str
+    message: str = Field(description="the engineer's own, for when it is not met; may be empty")
+    read: Any = Field(description="what was found; null if it could not be read")
+    wanted: Any = Field(description="what it was compared with; a list where several would do")
 
 
 class CheckOut(Schema):
@@ -180,8 +225,8 @@ class ReconcileIn(BaseModel):
 
     model_config = ConfigDict(extra="allow", json_schema_extra={"additionalProperties": False})
 
-    state: Annotated[Any, _one_of(*STATES)] = None
-    effect: Annotated[Any, _one_of(*EFFECTS)] = Field(None, description="what the machine did; with `faulted` only")
+    state: Annotated[Any, one_of(*STATES)] = None
+    effect: Annotated[Any, one_of(*EFFECTS)] = Field(None, description="what the machine did; with `faulted` only")
     reason: Annotated[Any, WithJsonSchema({"type": "string", "minLength": SHORTEST, "maxLength": LONGEST})] = Field(
         None, description="what was seen, for the record"
     )
@@ -208,7 +253,9 @@ class ProblemOut(Schema):
     status: int
     detail: str = Field(description="what happened, in plain words")
     instance: str | None = Field(None, description="the address, or the run")
-    errors: list[FaultOut] | None = Field(None, description="every wrong field, with 422")
+    errors: list[FaultOut] | None = Field(
+        None, description="every wrong field, with 422; every value above your ceiling, with 403"
+    )
     run: RunOut | None = Field(None, description="the run, where there is one")
     clauses: list[ClauseOut] | None = Field(None, description="each proof that was looked at, with `not-proven`")
 
@@ -229,11 +276,13 @@ class GroupOut(Schema):
     results: list[ResultOut]
 
 
-CHECKING = (400, 401, 403, 404, 413, 415, 422, 500, 503)
-SETTLING = (400, 401, 403, 404, 409, 413, 415, 422, 500, 503)
-GROUPING = (400, 401, 403, 413, 415, 422, 500, 503)
-READING = (401, 404, 422, 500, 503)
-COMMANDING = (400, 401, 403, 404, 409, 413, 415, 422, 500, 502, 503, 504)
+CHECKING = (400, 401, 403, 404, 413, 415, 422, 423, 429, 500, 503)
+SETTLING = (400, 401, 403, 404, 409, 413, 415, 422, 429, 500, 503)
+GROUPING = (400, 401, 403, 413, 415, 422, 429, 500, 503)
+READING = (401, 403, 404, 422, 429, 500, 503)
+READING_FRESH = (401, 403, 404, 422, 429, 500, 502, 503)
+LOCKING = (400, 401, 403, 404, 413, 415, 422, 423, 429, 500, 503)
+COMMANDING = (400, 401, 403, 404, 409, 413, 415, 422, 423, 429, 500, 502, 503, 504)
 
 
 def answers(shape: Any, problems: Iterable[int] = READING) -> dict[int, Any]:

@@ -8,7 +8,7 @@ from ninja import Body, Path, Router
 from devices.api.calling import HEADERS, Wait
 from devices.api.commands import run_command
 from devices.api.schemas import StartIn, run_answers
-from devices.control.errors import InvalidParameters
+from devices.control.errors import WrongValues
 
 router = Router(tags=["Commands"])
 
@@ -32,8 +32,8 @@ async def start_batch(
     given = {NAMES.get(name, UNKNOWN + name): value for name, value in body.model_dump().items()}
     try:
         return await run_command(request, id, COMMAND, given, wait)
-    except InvalidParameters as error:
-        raise InvalidParameters(tuple((_callers_name(name), fault) for name, fault in error.errors)) from error
+    except WrongValues as error:
+        raise error.renamed(_callers_name) from error
 
 
 def _callers_name(name: str) -> str:

@@ -78,7 +78,7 @@ def _written_tags(parameter: ParameterSpec, command: CommandSpec) -> Sequence[Ta
 
 
 def _type(parameter: ParameterSpec, tags: Iterable[TagSpec]) -> str:
-    if parameter.data_type is ParameterType.NUMBER and any(_is_whole(tag) for tag in tags):
+    if parameter.data_type is ParameterType.NUMBER and any(tag.has_whole_values for tag in tags):
         return "integer"
     return TYPES[parameter.data_type]
 
@@ -151,15 +151,6 @@ def _scaled(tag: TagSpec, raw: float) -> Fraction:
     return Fraction(raw) * Fraction(tag.scale) + Fraction(tag.offset)
 
 
-def _is_whole(tag: TagSpec) -> bool:
-    """The tag's values are whole numbers, as `modbus/codec.py` reads and writes them."""
-    return (
-        tag.data_type.is_number
-        and not tag.data_type.is_float
-        and all(Fraction(part).denominator == 1 for part in (tag.scale, tag.offset))
-    )
-
-
 def _as_json(number: Fraction | None) -> float | None:
     if number is None:
         return None
@@ -178,7 +169,7 @@ def _reading(tag: TagSpec) -> Schema:
         return {"type": "string", "maxLength": tag.length * 2}
     if tag.data_type.is_float:
         return {"anyOf": [{"type": "number"}, {"type": "string", "enum": NO_NUMBERS}]}
-    return {"type": "integer" if _is_whole(tag) else "number"} | _limits(*_range(tag))
+    return {"type": "integer" if tag.has_whole_values else "number"} | _limits(*_range(tag))
 
 
 def _remarks(parameter: ParameterSpec, tags: Iterable[TagSpec]) -> Iterable[str]:

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -63,9 +64,9 @@ class Definitions:
             made = self._made[plc.id, command.name] = plc, define(plc, command)
         return made[1]
 
-    def forget(self) -> None:
-        """The registry was loaded anew."""
-        self._made.clear()
+    def keep_only(self, plcs: Mapping[str, PLCSpec]) -> None:
+        """The registry was loaded anew; by name. What has changed is let go."""
+        self._made = {key: made for key, made in self._made.items() if plcs.get(made[0].name) is made[0]}
 
 
 class StoredDefinitions:

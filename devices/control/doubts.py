@@ -1,6 +1,6 @@
 """Runs of which nobody knows what the machine did, as the database has them, and why one of them cannot be proven."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -11,6 +11,7 @@ from devices.control.definitions import command_of
 from devices.control.errors import NotProvable, RunSettled, UnknownRun
 from devices.control.outcomes import MOVES
 from devices.control.records import RunRecord
+from devices.control.restored import was_restored_since
 from devices.modbus.types import Value
 from devices.models import Definition, Run, State
 from devices.plc import proofs
@@ -50,10 +51,12 @@ def find(run_id: int) -> Doubt:
     return _doubt(row)
 
 
-def left_unknown() -> dict[int, list[int]]:
-    """By PLC, newest first: the unknown runs that may be proven by a read."""
+def left_unknown(among: Sequence[int] | None = None) -> dict[int, list[int]]:
+    """By PLC, newest first: the unknown runs that may be proven by a read; of these, where some are given."""
     newest = Run.objects.order_by("-id").values_list("id", flat=True).first() or 0
     rows = Run.objects.filter(id__gt=newest - LOOK_BACK, state=State.UNKNOWN, definition__isnull=False)
+    if among is not None:
+        rows = rows.filter(pk__in=among)
     found: dict[int, list[int]] = {}
     for doubt in map(_doubt, rows.select_related("definition", "plc").defer("frames").order_by("-id")):
         if doubt.command and doubt.command.of(Phase.PROOF):
@@ -90,6 +93,8 @@ def _why_not(doubt: Doubt, command: CommandSpec) -> str:
         return f"the proof looks at {own}, which the command itself writes"
     if proofs.may_have_held(doubt.record.trace):
         return "it held already before the start, or was not looked at then"
+    if was_restored_since(doubt.plc_id, _told_at(doubt)):
+        return "the database was restored from a backup since, and what told the machine in between is not recorded"
     return _what_else(doubt, command)
 
 

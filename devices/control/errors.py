@@ -1,6 +1,7 @@
 """Why a request was refused: nothing was sent to the machine, and no record was made or changed."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Self
 
 from devices.control.records import KeyedRun, RunRecord
 from devices.plc.interlocks import Clause
@@ -12,6 +13,23 @@ class Refused(Exception):
 
 class UnknownPLC(Refused):
     """No PLC of that name or number is registered."""
+
+
+def no_plc(ref: str) -> UnknownPLC:
+    """For a name or number that no PLC has, as far as the caller may know."""
+    return UnknownPLC(f"no PLC {ref!r} is registered")
+
+
+class UnknownTag(Refused):
+    """The PLC's profile has no tag of that name, or its history is asked for and is not kept."""
+
+
+class TagNotWritable(Refused):
+    """The tag can only be read, or its PLC knows no request that writes it whole."""
+
+
+class TagNotReadable(Refused):
+    """The PLC answered, and it was the PLC's own exception: it does not tell what the tag holds."""
 
 
 class UnknownCommand(Refused):
@@ -26,12 +44,44 @@ class PLCDisabled(Refused):
     """An engineer has disabled the PLC in the registry."""
 
 
-class InvalidParameters(Refused):
-    """One or more parameters are wrong; each is named with what is wrong about it."""
+class WrongValues(Refused):
+    """Base: one or more values cannot be taken; each is named with what is wrong about it."""
 
     def __init__(self, errors: tuple[tuple[str, str], ...]) -> None:
         self.errors = errors
         super().__init__("; ".join(f"{name}: {fault}" for name, fault in errors))
+
+    def renamed(self, named: Callable[[str], str]) -> Self:
+        """The same of values as the caller calls them."""
+        return type(self)(tuple((named(name), fault) for name, fault in self.errors))
+
+
+class InvalidParameters(WrongValues):
+    """One or more parameters are wrong."""
+
+
+class NotPermitted(Refused):
+    """The caller sees the PLC, and was not granted what he asks for."""
+
+
+class AboveCeiling(WrongValues):
+    """The caller may run the command, though not with values as high as these."""
+
+
+class PLCLockedOut(Refused):
+    """An engineer has locked the PLC out for maintenance: somebody may be at the machine."""
+
+
+class TooManyRequests(Refused):
+    """The caller asks more often than he may: this request was not looked at, and may be sent again later."""
+
+    def __init__(self, message: str, *, retry_after_s: float) -> None:
+        self.retry_after_s = retry_after_s
+        super().__init__(message)
+
+
+class HTTPSRequired(Refused):
+    """The caller used plain HTTP, where anybody on the way can read his key and change what he asks for."""
 
 
 class InvalidKey(Refused):
@@ -130,3 +180,10 @@ class Withdrawn(Exception):
 
 class IllegalMove(Exception):
     """A run's stored state is not the one that the change starts from: no row was changed."""
+
+
+class PLCTaken(IllegalMove):
+    """Another run of the PLC is recorded as running: no row was changed; once that one has ended, try again.
+
+    A process that died gives its turn free before somebody has settled what it left.
+    """

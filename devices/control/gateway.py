@@ -13,13 +13,19 @@ from devices.control.announce import Announcer
 from devices.control.errors import Draining, KeyTaken, NotRunning, QueueFull
 from devices.control.execute import Execution, Order
 from devices.control.journal import Journal
+from devices.control.last_uses import LastUses
+from devices.control.lock_outs import LockOuts
+from devices.control.mirror import MirrorReader
+from devices.control.processes import Processes, new_name
 from devices.control.reconcile import Reconciler
 from devices.control.records import RunRecord
-from devices.control.recover import settle_orphans
+from devices.control.recover import Recovery, settle_orphans
 from devices.control.registry import Registry
+from devices.control.stamps import Stamps
+from devices.control.status import PLCStatus
 from devices.control.underway import Underway
-from devices.plc.health import Health
-from devices.plc.pool import Pool
+from devices.control.watching import Watching
+from devices.plc.leases import Leases
 from devices.plc.specs import PLCSpec
 
 logger = logging.getLogger(__name__)
@@ -37,15 +43,28 @@ def current() -> "Gateway":
 
 
 class Gateway:
-    """Pool, journal, registry and announcer of this process, and the tasks of its runs."""
+    """Pool, journal, registry, watch and announcer of this process, and the tasks of its runs."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, polls: bool = True, redis_url: str = "", prefix: str = "") -> None:
+        """`redis_url`: where PLCs are shared with the poller, which is another process then."""
         self.is_ready = False
         self.is_draining = False
         self.announcer = Announcer()
-        self.pool = Pool(on_health=self._note_health)
-        self.journal = Journal(on_commit=self.announcer.tell_run)
-        self.registry = Registry(on_change=self._note_registry)
+        self.leases = Leases(redis_url, prefix=prefix) if redis_url else None
+        self.mirror = MirrorReader(redis_url, prefix=prefix) if redis_url else None
+        self.name = new_name()
+        """Of this process, under which its runs are stored."""
+        self.processes = Processes(redis_url, prefix=prefix, name=self.name) if redis_url else None
+        self._recovering: asyncio.Task[None] | None = None
+        self._looking: asyncio.Task[None] | None = None
+        self.watching = Watching(announcer=self.announcer, is_active=polls, leases=self.leases)
+        self.watching.on_status[:] = [self._note_status]
+        self.pool, self.values = self.watching.pool, self.watching.values
+        self.journal = Journal(on_commit=self.announcer.tell_run, process=self.name)
+        self.stamps = Stamps(redis_url=redis_url, prefix=prefix)
+        self.registry = Registry(stamps=self.stamps, on_change=self._note_registry)
+        self.last_uses = LastUses()
+        self.lock_outs = LockOuts(stamps=self.stamps, on_change=self._note_lock_outs)
         self.reconciler = Reconciler(registry=self.registry, pool=self.pool, journal=self.journal)
         self._runs: dict[asyncio.Task[RunRecord], Underway] = {}
         self._keyed: dict[tuple[str, str], Underway] = {}
@@ -53,19 +72,35 @@ class Gateway:
         self._open: Counter[int] = Counter()
         """Runs under way, by PLC."""
 
-    async def start(self) -> None:
-        """Settle what a dead process left, load the registry, then be ready."""
+    async def start(self, *, is_alone: bool | None = None) -> None:
+        """Settle what a dead process left, load the registry, then be ready.
+
+        `is_alone`: no other process serves this database now. If none is given, others may where they share a Redis.
+        """
         global _current  # noqa: PLW0603 - one gateway a process is the point
-        settled = await database_sync_to_async(settle_orphans)()
+        is_alone = self.processes is None if is_alone is None else is_alone
+        settled = await database_sync_to_async(settle_orphans)() if is_alone else []
+        if self.processes is not None:
+            await self.processes.start()
         self.journal.start()
+        self.last_uses.start()
         self.announcer.start()
         for record in settled:
             self.announcer.tell_run(record)
         await self.registry.start()
+        await self.lock_outs.start()
+        self.stamps.start()
         await self.reconciler.start()
         # No pause from here on: what is reconciled stands in its PLC's queue before the first command.
         _current = self
         self.is_ready = True
+        self.watching.start()
+        if self.processes is not None:
+            recovery = self._recovery(self.processes)
+            self._recovering = asyncio.create_task(recovery.run(), context=contextvars.Context())
+        if self.mirror is not None:
+            looking = self.mirror.watch(self.announcer.tell_registry)
+            self._looking = asyncio.create_task(looking, context=contextvars.Context())
 
     def of_key(self, caller: str, key: str | None) -> Underway | None:
         """The run under way here that this caller asked for under this key, stored or not yet."""
@@ -76,12 +111,20 @@ class Gateway:
         return next((run for run in self._runs.values() if run.is_stored and run.record.id == run_id), None)
 
     def begin(self, order: Order) -> Underway:
-        """Start a run in a task of its own; Draining or QueueFull if it may not start."""
+        """Start a run in a task of its own; Draining, PLCLockedOut or QueueFull if it may not start."""
         if self.is_draining:
             raise Draining("the gateway is shutting down and takes no new commands")
+        self.lock_outs.require_none(order.plc)
         self._require_room(order.plc)
         is_alone = not self._open[order.plc.id]
-        execution = Execution(order, pool=self.pool, journal=self.journal, is_alone=is_alone)
+        execution = Execution(
+            order,
+            pool=self.pool,
+            journal=self.journal,
+            lock_outs=self.lock_outs,
+            is_alone=is_alone,
+            tell_steps=self.announcer.tell_steps,
+        )
         # A fresh context: the request's own would drag its database thread and its cancellation along.
         task = asyncio.create_task(execution.run(), context=contextvars.Context())
         underway = self._runs[task] = Underway(order, execution, task)
@@ -96,6 +139,10 @@ class Gateway:
         health = self.pool.health(run.plc_id)
         return None if health.next_try_s is None else max(1.0, health.next_try_s - asyncio.get_running_loop().time())
 
+    def status(self, plc: PLCSpec) -> PLCStatus:
+        """The state of a PLC as this process knows it."""
+        return self.watching.status(plc)
+
     def withdraw(self, cancelled: RunRecord) -> None:
         """Take a run whose row is cancelled out of the queue, if it waits here."""
         if underway := self.of_number(cancelled.id):
@@ -105,12 +152,19 @@ class Gateway:
         """Take no more; those who wait for a turn fail, those who run finish, bounded; then close everything."""
         global _current  # noqa: PLW0603
         self.is_draining, self.is_ready = True, False
+        await _end(self._recovering)
         await self.reconciler.stop()
+        await self.watching.stop_polling()
         await self.pool.close()
         await self._finish_runs(limit_s)
         await self.registry.stop()
+        await self.lock_outs.stop()
+        await self.stamps.stop()
         await self.journal.stop()
+        await self.last_uses.stop()
         await self.announcer.stop()
+        await self.watching.stop()
+        await self._stop_sharing()
         if _current is self:
             _current = None
 
@@ -129,6 +183,23 @@ class Gateway:
             self.hurry()
             await asyncio.wait(self._runs, timeout=limit_s)
 
+    async def _stop_sharing(self) -> None:
+        await _end(self._looking)
+        if self.processes is not None:
+            await self.processes.stop()
+        for shared in (self.leases, self.mirror):
+            if shared is not None:
+                await shared.close()
+
+    def _recovery(self, processes: Processes) -> Recovery:
+        return Recovery(
+            name=self.name,
+            attendance=processes.attendance,
+            journal=self.journal,
+            reconciler=self.reconciler,
+            on_death=self.announcer.tell_registry,
+        )
+
     def _require_room(self, plc: PLCSpec) -> None:
         # One runs, whatever the number of connections: commands go one at a time.
         if self._open[plc.id] > plc.max_waiting:
@@ -143,11 +214,26 @@ class Gateway:
         if error and not isinstance(error, KeyTaken):
             logger.error("a run ended without a record: %s", error)
 
-    def _note_health(self, plc: PLCSpec, health: Health) -> None:
-        told = {"state": health.state.value, "reason": health.reason, "mark": health.mark}
-        self.announcer.tell_plc({"id": plc.id, "name": plc.name, **told})
+    def _note_status(self, plc: PLCSpec) -> None:
+        if self.mirror is None or not self.mirror.is_alive:  # else the poller tells it, and knows more
+            self.watching.announce_status(plc)
 
     def _note_registry(self, plcs: Mapping[str, PLCSpec]) -> None:
-        self.pool.refresh({plc.id: plc for plc in plcs.values()})
+        self.watching.refresh({plc.id: plc for plc in plcs.values()})
+        if self.mirror is not None:
+            self.mirror.note_registry()
         self.reconciler.note_registry()
         self.announcer.tell_registry()
+
+    def _note_lock_outs(self) -> None:
+        """Nothing that waits may begin when the lock is lifted: who locks a machine is done with what was asked."""
+        for underway in self._runs.values():
+            if refusal := self.lock_outs.refusal(underway.order.plc):
+                underway.execution.refuse(refusal)
+        self.announcer.tell_registry()
+
+
+async def _end(chore: asyncio.Task[None] | None) -> None:
+    if chore is not None:
+        chore.cancel()
+        await asyncio.gather(chore, return_exceptions=True)

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextvars
-import logging
 from collections.abc import Sequence
 from dataclasses import replace
 from hashlib import sha256
@@ -10,12 +9,11 @@ from hashlib import sha256
 from channels.db import database_sync_to_async
 
 from devices.control import stored
+from devices.control.callers import Caller
 from devices.control.errors import KeyRequired, KeyReused
 from devices.control.gateway import current
-from devices.control.records import Caller
+from devices.control.reuse import told_where_reused
 from devices.control.submit import LONGEST_KEY, Pending, Reply, Request, begin, require_key
-
-logger = logging.getLogger(__name__)
 
 MOST = 200  # commands of one group
 LONGEST_GROUP_KEY = LONGEST_KEY - len(f".{MOST - 1}")
@@ -45,7 +43,8 @@ async def run_all(
         raise KeyRequired(f"{caller.name} must send an Idempotency-Key with each command, or one for the whole group")
     if group_key is not None:
         requests = _as_one(requests, group_key)
-        await _require_same(requests, caller, group_key)
+        async with told_where_reused(caller, group_key, "a group of commands"):
+            await _require_same(requests, caller, group_key)
     # A fresh context: the request's own would drag its database thread and its cancellation along.
     starting = asyncio.create_task(_begin_all(requests), context=contextvars.Context())
     return await asyncio.gather(*(_reply(pending, limit_s) for pending in await asyncio.shield(starting)))
@@ -70,7 +69,6 @@ async def _require_same(requests: Sequence[Request | Exception], caller: Caller,
     known = await _fingerprints(caller.name, keys)
     under_way = {key: run.order.fingerprint for key in keys if (run := current().of_key(caller.name, key))}
     if any(asked.get(key) != fingerprint for key, fingerprint in (known | under_way).items()):
-        logger.warning("%s used an Idempotency-Key for another group; nothing was started", caller.name)
         raise KeyReused("this Idempotency-Key stands for another group of yours: nothing was started")
 
 

@@ -15,6 +15,7 @@ from django.db import connection
 
 from devices.control.errors import IllegalMove, RecordUnavailable
 from devices.control.outcomes import MOVES, STARTS
+from devices.control.own_connection import leave_the_pool
 from devices.control.records import RunRecord
 from devices.control.writer import NEXT, Change, Writer
 from devices.models import State
@@ -29,10 +30,12 @@ OnCommit = Callable[[RunRecord], None]
 
 
 class Journal:
-    """Stores runs durably; each call returns when its change is committed."""
+    """Stores runs durably; what a call returns is to be awaited, and done when its change is committed."""
 
-    def __init__(self, *, on_commit: OnCommit) -> None:
+    def __init__(self, *, on_commit: OnCommit, process: str = "") -> None:
+        """`process`: the name of this one, under which its runs are stored."""
         self._on_commit = on_commit
+        self._process = process
         self._writer = Writer()
         self._changes: queue.SimpleQueue[Change | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
@@ -52,31 +55,40 @@ class Journal:
         await asyncio.to_thread(self._thread.join)
         self._thread = None
 
-    async def accept(self, **fields: Any) -> RunRecord:
+    def accept(self, **fields: Any) -> "asyncio.Future[RunRecord]":
         """Store a new run; KeyTaken if its key stands on another, RecordUnavailable if the database refuses.
 
-        IllegalMove where no run begins like this, or another run of its PLC is running.
+        IllegalMove where no run begins like this; PLCTaken where another run of its PLC is running.
         """
         if (state := fields.get("state", State.QUEUED)) not in STARTS:
-            raise IllegalMove(f"no run begins as {state}")
-        return await self._hand_in(fields, None)
+            return _refused(IllegalMove(f"no run begins as {state}"))
+        return self._hand_in({"process": self._process, **fields}, None)
 
-    async def change(self, record: RunRecord, **fields: Any) -> RunRecord:
-        """Change a stored run; IllegalMove if the move is not allowed or the row is not as `record` says."""
+    def change(self, record: RunRecord, *, asked_from: str = "", **fields: Any) -> "asyncio.Future[RunRecord]":
+        """Change a stored run.
+
+        IllegalMove if the move is not allowed or the row is not as `record` says, PLCTaken where another run of its
+        PLC is running.
+
+        `asked_from`: the address of who reconciles it, for the audit.
+        """
         to = fields.get("state", record.state)
         if to is not record.state and to not in MOVES.get(record.state, frozenset()):
-            raise IllegalMove(f"run {record.id} is {record.state}: it cannot become {to}")
-        return await self._hand_in(fields, record)
+            return _refused(IllegalMove(f"run {record.id} is {record.state}: it cannot become {to}"))
+        return self._hand_in(fields, record, asked_from)
 
-    async def _hand_in(self, fields: dict[str, Any], before: RunRecord | None) -> RunRecord:
+    def _hand_in(
+        self, fields: dict[str, Any], before: RunRecord | None, asked_from: str = ""
+    ) -> "asyncio.Future[RunRecord]":
         if self._loop is None or self._thread is None:
-            raise RecordUnavailable("the journal is not running")
-        change = Change(fields, before, self._loop.create_future())
+            return _refused(RecordUnavailable("the journal is not running"))
+        change = Change(fields, before, self._loop.create_future(), asked_from=asked_from)
         self._changes.put(change)
-        return await change.done
+        return change.done
 
     def _work(self) -> None:
         assert self._loop is not None  # noqa: S101 - set before the thread starts
+        leave_the_pool()
         while batch := self._next_batch():
             settled = self._commit(batch)
             self._loop.call_soon_threadsafe(self._tell, batch, settled)
@@ -110,3 +122,10 @@ class Journal:
         for record in (*(change.outcome for change in batch), *settled):
             if isinstance(record, RunRecord):
                 self._on_commit(record)
+
+
+def _refused(error: Exception) -> "asyncio.Future[RunRecord]":
+    """Told to who waits for it, as what the database refuses is."""
+    refused: asyncio.Future[RunRecord] = asyncio.get_running_loop().create_future()
+    refused.set_exception(error)
+    return refused

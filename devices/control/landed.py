@@ -24,7 +24,7 @@ NOT_TOLD = outcomes.failed("The database lost the connection while the run was s
 
 
 def find(before: RunRecord | None, fields: Mapping[str, Any]) -> RunRecord | None:
-    """The run as the change made it, if the change is in the database; DatabaseError if that cannot be seen now."""
+    """The run as the change made it, if the database has the change; DatabaseUnavailable if that cannot be seen now."""
     if before is None:
         row = Run.objects.filter(**{name: fields[name] for name in WHO}, version=1).first()
     else:
@@ -45,13 +45,13 @@ class Doubtful:
 
     def settle(self) -> list[RunRecord]:
         """Once the database answers: end those that are stored, since nobody carries them out; returns these."""
-        left, self._runs = self._runs, []
         settled: list[RunRecord] = []
-        for who in left:
+        while self._runs:
             try:
-                settled += _settle(who)
+                settled += _settle(self._runs[0])
             except DatabaseUnavailable:
-                self._runs.append(who)
+                break  # it is asked again after the next commit, and once for all
+            del self._runs[0]
         return settled
 
 

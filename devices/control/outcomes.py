@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from devices.control.errors import RecordUnavailable
+from devices.control.errors import PLCLockedOut, RecordUnavailable
 from devices.control.records import RunRecord
 from devices.modbus.errors import BUSY, REFUSALS, DeviceException, LinkUnavailable, ValueRefused
 from devices.models import Effect, Retry, State
@@ -28,6 +28,7 @@ MOVES: dict[State, frozenset[State]] = {
 
 CONFIRMED = "The PLC confirmed the command."
 TAKEN = "The PLC took the write; the command asks for no acknowledge."
+READ_BACK = "The PLC took the write, and it reads back as written."
 NOT_CLEARED = " The handshake could not be cleared: do that at the PLC."
 
 
@@ -47,9 +48,10 @@ class Outcome:
         return {"state": self.state, "effect": self.effect, "retry": self.retry or "", "detail": self.detail}
 
 
-def succeeded(result: dict[str, Any], *, is_acknowledged: bool) -> Outcome:
-    """The PLC confirmed: by the acknowledge that was waited for, or by no more than its answer to the write."""
-    detail = CONFIRMED if is_acknowledged else TAKEN
+def succeeded(result: dict[str, Any], *, is_acknowledged: bool, is_read_back: bool = False) -> Outcome:
+    """The PLC confirmed: by the acknowledge that was waited for, by what it holds, or by its answer to the write."""
+    unacknowledged = READ_BACK if is_read_back else TAKEN
+    detail = CONFIRMED if is_acknowledged else unacknowledged
     return Outcome(state=State.SUCCEEDED, effect=Effect.APPLIED, retry=None, detail=detail, result=result)
 
 
@@ -128,7 +130,7 @@ def _before_trigger(error: BaseException) -> Outcome:
             detail=f"An interlock is open, nothing was written: {error}.",
         )
     is_refused = isinstance(error, DeviceException) and error.code not in BUSY
-    if is_refused or isinstance(error, (ReadBackMismatch, ValueRefused)):
+    if is_refused or isinstance(error, (ReadBackMismatch, ValueRefused, PLCLockedOut)):
         return failed(f"The machine was not told: {error}.", Retry.AFTER_FIX)
     if isinstance(error, RecordUnavailable):
         return failed(f"The machine was not told, because the record could not be stored: {error}.")
@@ -156,13 +158,15 @@ def _after_trigger(error: BaseException, stage: Stage, *, is_clean: bool) -> Out
         effect = Effect.APPLIED if error.is_applied else Effect.NONE
         left = "" if is_clean else NOT_CLEARED
         return faulted(f"The PLC reports an error: {error}.{left}", effect)
+    if isinstance(error, ReadBackMismatch):
+        return faulted(f"The PLC took the write, and holds something else now: {error}.", Effect.APPLIED)
     if stage is Stage.CONFIRMED and isinstance(error, DeviceException):
-        return faulted(f"The PLC acknowledged, but its result could not be read: {error}.", Effect.APPLIED)
+        return faulted(f"The PLC confirmed, but what it holds then could not be read: {error}.", Effect.APPLIED)
     if isinstance(error, NoAcknowledge):
         silent = f"The machine was told but did not acknowledge: {error}."
         return timed_out(f"{silent} Look at the machine.") if is_clean else unknown(f"{silent}{NOT_CLEARED}")
-    heard = "acknowledged" if stage is Stage.CONFIRMED else "was told"
-    return unknown(f"The machine {heard}, then contact was lost: {_say(error)}. Look at the machine.")
+    heard = "PLC confirmed" if stage is Stage.CONFIRMED else "machine was told"
+    return unknown(f"The {heard}, then contact was lost: {_say(error)}. Look at the machine.")
 
 
 def _say(error: BaseException) -> str:

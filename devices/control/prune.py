@@ -1,70 +1,52 @@
-"""Housekeeping: the raw frames of old runs go, the runs themselves stay."""
+"""Housekeeping: what is kept for some days only goes, daily while the gateway serves, or at once."""
 
 import asyncio
 import contextvars
 import logging
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
-from datetime import datetime, timedelta
+from dataclasses import dataclass
+from datetime import datetime
 
 from channels.db import database_sync_to_async
 from django.conf import settings
 from django.db import Error as DatabaseUnavailable
-from django.db.models import Q, QuerySet
 from django.utils import timezone
 
-from devices.models import Run
+from devices.control import prune_samples
+from devices.control.prune_frames import Sweep
 
 logger = logging.getLogger(__name__)
 
-BATCH = 200  # runs a transaction: who writes a run meanwhile waits for one of these, not for all
-WINDOW = 5000  # numbers of runs that one query looks at: there is no index on the end of a run
 FIRST_S = 300.0  # after the start, when those who waited for it are served
 DAILY_S = 86_400.0
+REST_S = 0.02  # after each step that wrote: SQLite has one writer at a time, and commands come first
 
 Sleep = Callable[[float], Awaitable[None]]
 
 
-def prune(*, now: datetime) -> int:
-    """Empty the frames of all runs that ended more than FRAMES_DAYS ago; returns how many there were."""
-    return sum(Sweep().steps(now=now))
+@dataclass(frozen=True, slots=True)
+class Pruned:
+    """What went."""
+
+    runs: int
+    """Whose frames were emptied."""
+    samples: int
 
 
-class Sweep:
-    """Goes through the runs by number, and remembers up to where nothing is left to do. Touches no more than frames."""
-
-    def __init__(self) -> None:
-        self.done = 0
-        """All runs up to this number ended long ago, and hold no frames."""
-
-    def steps(self, *, now: datetime) -> Iterator[int]:
-        """The same in small steps, each bounded however many runs there are; yields how many runs it took."""
-        try:
-            before = now - timedelta(days=max(settings.FRAMES_DAYS, 0))
-        except OverflowError:  # longer than there have been calendars: for ever
-            return
-        newest = Run.objects.order_by("-pk").values_list("pk", flat=True).first() or 0
-        is_done = True
-        for start in range(self.done, newest, WINDOW):
-            window = Run.objects.filter(pk__gt=start, pk__lte=start + WINDOW)
-            yield from _emptied(window.filter(finished_at__lt=before).exclude(frames=[]))
-            is_done = is_done and start + WINDOW <= newest and not _holds_young(window, before)
-            if is_done:
-                self.done = start + WINDOW
-            yield 0
+def prune(*, now: datetime) -> Pruned:
+    """Empty the frames of runs that ended more than FRAMES_DAYS ago, delete samples older than HISTORY_DAYS."""
+    return Pruned(runs=_all(Sweep().steps(now=now)), samples=_all(prune_samples.steps(now=now)))
 
 
-def _emptied(old: QuerySet[Run]) -> Iterator[int]:
-    reached = 0
-    while batch := list(old.filter(pk__gt=reached).order_by("pk").values_list("pk", flat=True)[:BATCH]):
-        reached = batch[-1]
-        # Asked again: what is open or young now is left alone, whatever it was a moment ago.
-        yield old.filter(pk__in=batch).update(frames=[])
-
-
-def _holds_young(runs: QuerySet[Run], before: datetime) -> bool:
-    """Some of them are open, or are to be emptied another day."""
-    return runs.filter(Q(finished_at=None) | Q(finished_at__gte=before)).exists()
+def _all(steps: Iterator[int]) -> int:
+    count = 0
+    for done in steps:
+        count += done
+        if done:
+            time.sleep(REST_S)
+    return count
 
 
 @asynccontextmanager
@@ -84,17 +66,30 @@ async def _prune_daily(sleep: Sleep, clock: Callable[[], datetime]) -> None:
     sweep = Sweep()
     await sleep(FIRST_S)
     while True:
+        now = clock()
         try:
-            await _prune_between_others(sweep, clock())
+            runs = await _between_others(sweep.steps(now=now))
+            samples = await _between_others(prune_samples.steps(now=now))
         except DatabaseUnavailable as error:  # InterfaceError too: a lost connection must not end the chore for good
-            logger.warning("the frames of old runs could not be emptied, next try tomorrow: %s", error)
+            logger.warning("what is old could not be pruned, next try tomorrow: %s", error)
+        else:
+            _tell(Pruned(runs=runs, samples=samples))
         await sleep(DAILY_S)
 
 
-async def _prune_between_others(sweep: Sweep, now: datetime) -> None:
+async def _between_others(steps: Iterator[int]) -> int:
     """Step by step: all of a process's async database work shares one thread."""
-    work, count = sweep.steps(now=now), 0
-    while (done := await database_sync_to_async(next)(work, None)) is not None:
+    count = 0
+    while (done := await database_sync_to_async(next)(steps, None)) is not None:
         count += done
-    if count:
-        logger.info("emptied the frames of %d run(s) that ended more than %d days ago", count, settings.FRAMES_DAYS)
+        if done:
+            await asyncio.sleep(REST_S)
+    return count
+
+
+def _tell(pruned: Pruned) -> None:
+    if pruned.runs:
+        ended = f"ended more than {settings.FRAMES_DAYS} days ago"
+        logger.info("emptied the frames of %d run(s) that %s", pruned.runs, ended)
+    if pruned.samples:
+        logger.info("deleted %d sample(s) more than %d days old", pruned.samples, settings.HISTORY_DAYS)

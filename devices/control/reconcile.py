@@ -4,7 +4,7 @@ import asyncio
 import contextvars
 import logging
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 
 from channels.db import database_sync_to_async
@@ -12,6 +12,7 @@ from django.db import Error as DatabaseUnavailable
 from django.utils import timezone
 
 from devices.control import doubts, outcomes
+from devices.control.callers import Caller
 from devices.control.doubts import Doubt, require_in_doubt, require_provable
 from devices.control.errors import (
     IllegalMove,
@@ -24,14 +25,16 @@ from devices.control.errors import (
 from devices.control.journal import Journal
 from devices.control.outcomes import Outcome
 from devices.control.reading import told_as_not_read
-from devices.control.records import Caller, RunRecord
+from devices.control.records import RunRecord
 from devices.control.registry import Registry
+from devices.control.sight import find_run_to_act_on
 from devices.control.verdicts import Verdict, require_right
 from devices.plc import proofs
 from devices.plc.health import PROBE_FIRST_S, probe_delay_s
-from devices.plc.pool import Pool, Turn
+from devices.plc.pool import Pool
 from devices.plc.session import Session
 from devices.plc.specs import PLCSpec
+from devices.plc.turn import Turn
 
 logger = logging.getLogger(__name__)
 
@@ -77,7 +80,13 @@ class Reconciler:
 
         When this returns, each of these tasks will stand in its PLC's queue before any command that comes later.
         """
-        left = await database_sync_to_async(doubts.left_unknown)()
+        await self._begin(await database_sync_to_async(doubts.left_unknown)())
+
+    async def take_over(self, run_ids: Sequence[int]) -> None:
+        """The same for these, which another process has just left unknown."""
+        await self._begin(await database_sync_to_async(doubts.left_unknown)(run_ids))
+
+    async def _begin(self, left: Mapping[int, Sequence[int]]) -> None:
         usable = {plc.id: plc for plc in (await self._registry.plcs()).values() if plc.is_enabled}
         for plc_id, run_ids in left.items():
             work = self._settle_all(plc_id, usable.get(plc_id), deque(run_ids))
@@ -96,31 +105,35 @@ class Reconciler:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    async def read(self, run_id: int, *, by: str) -> RunRecord:
+    async def read(self, run_id: int, caller: Caller) -> RunRecord:
         """Look at the machine in its turn, and settle the run if all its proofs hold.
 
         Raises NotProven where they do not all hold, NotProvable where none could tell, NotRead where the PLC did not
-        answer, RunSettled, UnknownRun: in each of these the run stays as it was.
+        answer, RunSettled, UnknownRun, NotPermitted for who may not ask for such a run: in each of these the run stays
+        as it was.
         """
+        await find_run_to_act_on(run_id, caller)
         doubt = await self._find(run_id)
         require_in_doubt(doubt)
         await database_sync_to_async(require_provable)(doubt)
         plc = await self._plc_of(doubt)
         with told_as_not_read(LOOK_LIMIT_S):
             async with self._visit(plc) as visit:
-                return await self._read_at(visit, run_id, by)
+                return await self._read_at(visit, run_id, caller.name, caller.source)
 
     async def judge(self, run_id: int, verdict: Verdict, caller: Caller) -> RunRecord:
         """Settle the run as a person says.
 
-        PersonNeeded for a machine's key, RightMissing for who may not say it, RunSettled for a run not in doubt.
+        UnknownRun and NotPermitted as for reading it; PersonNeeded for a machine's key, RightMissing for who may not
+        say it, RunSettled for a run not in doubt.
         """
+        await find_run_to_act_on(run_id, caller)
         require_right(caller)
         doubt = await self._find(run_id)
         require_in_doubt(doubt)
         outcome = outcomes.judged(verdict.state, verdict.effect, by=caller.name, reason=verdict.reason)
         try:
-            return await self._settle(doubt.record, outcome, by=caller.name)
+            return await self._settle(doubt.record, outcome, by=caller.name, asked_from=caller.source)
         except IllegalMove:
             require_in_doubt(await self._find(run_id))  # somebody was faster
             raise
@@ -174,7 +187,7 @@ class Reconciler:
         async with self._pool.turn(plc) as turn, AsyncExitStack() as held:
             yield Visit(turn, held)
 
-    async def _read_at(self, visit: Visit, run_id: int, by: str) -> RunRecord:
+    async def _read_at(self, visit: Visit, run_id: int, by: str, asked_from: str = "") -> RunRecord:
         doubt = await self._find(run_id)
         if doubt.is_settled:
             return doubt.record  # somebody was faster
@@ -184,11 +197,12 @@ class Reconciler:
         if not all(clause.is_met for clause in clauses):
             raise NotProven(run=doubt.record, clauses=clauses)
         try:
-            return await self._settle(doubt.record, outcomes.proven(clause.detail for clause in clauses), by=by)
+            proven = outcomes.proven(clause.detail for clause in clauses)
+            return await self._settle(doubt.record, proven, by=by, asked_from=asked_from)
         except IllegalMove:
             return (await self._find(run_id)).record
 
-    async def _settle(self, run: RunRecord, outcome: Outcome, *, by: str) -> RunRecord:
+    async def _settle(self, run: RunRecord, outcome: Outcome, *, by: str, asked_from: str) -> RunRecord:
         now = timezone.now()
         earlier = outcomes.earlier(run, at=now, by=by)
         settled = await self._journal.change(
@@ -196,6 +210,7 @@ class Reconciler:
             **outcome.fields,
             finished_at=now,
             history=[*run.history, earlier],
+            asked_from=asked_from,
         )
         logger.info("run %d was %s and is %s, by %s", run.id, run.state, settled.state, by)
         return settled

@@ -1,13 +1,17 @@
 """A run as it crosses floors: frozen, JSON-ready, free of the ORM."""
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from operator import attrgetter
 from typing import Any, Self
 
+from devices.control import moments
 from devices.models import Run, State
 
 LONG = ("trace", "frames", "history")
 """Columns of a run that a list does not show and need not load: `Run.objects.defer(*LONG)`."""
+MOMENTS = ("accepted_at", "started_at", "triggered_at", "finished_at")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -47,10 +51,19 @@ class RunRecord:
         columns = {name: [] if name in left_out else getattr(run, name) for name in names}
         return cls(plc=run.plc_name, state=State(run.state), **columns)
 
+    @classmethod
+    def of_new(cls, key: int, row: Mapping[str, Any]) -> Self:
+        """Of all columns of a row that was just added."""
+        columns = {name: row[name] for name in cls.__dataclass_fields__.keys() & row.keys() - {"state"}}
+        return cls(id=key, plc=row["plc_name"], state=State(row["state"]), **columns)
+
     def as_json(self, *, with_trace: bool = False) -> dict[str, Any]:
         """JSON-ready: moments in ISO 8601, trace and history only where they are asked for."""
-        left_out = {"plc_id"} if with_trace else {"plc_id", "trace", "history"}
-        return {name: _json(getattr(self, name)) for name in self.__dataclass_fields__ if name not in left_out}
+        names, columns = _WITH_TRACE if with_trace else _SHOWN
+        told = dict(zip(names, columns(self), strict=True))
+        for name in MOMENTS:
+            told[name] = moments.written(told[name])
+        return told
 
     def as_news(self) -> dict[str, Any]:
         """What every page may see: not from where it was asked for."""
@@ -59,8 +72,14 @@ class RunRecord:
         return news
 
 
-def _json(value: Any) -> Any:
-    return value.isoformat() if isinstance(value, datetime) else value
+def _told(*left_out: str) -> tuple[tuple[str, ...], Callable[[RunRecord], tuple[Any, ...]]]:
+    """Names, and what reads them at once: each run is told to its caller and, twice, to all pages."""
+    names = tuple(name for name in RunRecord.__dataclass_fields__ if name not in left_out)
+    return names, attrgetter(*names)
+
+
+_WITH_TRACE = _told("plc_id")
+_SHOWN = _told("plc_id", "trace", "history")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -69,22 +88,3 @@ class KeyedRun:
 
     run: RunRecord
     fingerprint: str
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Caller:
-    """Who asks for something, and from where."""
-
-    name: str
-    """`key mes-line-1` or `user anna`."""
-    source: str
-    """The client's address."""
-    needs_key: bool = False
-    """Its commands are refused without an Idempotency-Key."""
-    may_judge: bool = False
-    """A person who may say what a machine did: looked up where he says it."""
-
-    @property
-    def is_person(self) -> bool:
-        """Somebody who is logged in, not a machine with its key."""
-        return self.name.startswith("user ")

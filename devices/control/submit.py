@@ -1,8 +1,8 @@
 """A caller asks for a command: recognised if asked for before, else checked and started; and waited for."""
 
 import json
-import logging
 from collections.abc import Mapping
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import Any
@@ -11,6 +11,7 @@ from channels.db import database_sync_to_async
 from django.db import Error as DatabaseUnavailable
 
 from devices.control import parameters, stored
+from devices.control.callers import Caller
 from devices.control.errors import (
     InvalidKey,
     KeyRequired,
@@ -19,18 +20,30 @@ from devices.control.errors import (
     PLCDisabled,
     RecordUnavailable,
     UnknownCommand,
+    no_plc,
 )
 from devices.control.execute import Order
 from devices.control.gateway import current
-from devices.control.records import Caller, KeyedRun, RunRecord
+from devices.control.records import KeyedRun, RunRecord
 from devices.control.registry import Registry
+from devices.control.reuse import told_where_reused
+from devices.control.sight import require_sight_of
 from devices.control.underway import Underway
 from devices.control.waiting import until_final
 from devices.plc.specs import CommandSpec, PLCSpec
 
-__all__ = ["Caller", "Pending", "Reply", "Request", "begin", "require_key", "submit"]
+__all__ = [
+    "Pending",
+    "Reply",
+    "Request",
+    "begin",
+    "command_of",
+    "order_of",
+    "require_enabled",
+    "require_key",
+    "submit",
+]
 
-logger = logging.getLogger(__name__)
 
 LONGEST_KEY = 255  # characters, as the row holds them
 
@@ -61,6 +74,10 @@ class Request:
         asked = {"plc": self.plc, "command": self.command, "parameters": dict(self.given), "group": self.group}
         return sha256(json.dumps(asked, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
+    def command_of(self, plc: PLCSpec) -> CommandSpec:
+        """What is meant at this PLC; a Refused error where it is nothing that can be run."""
+        return command_of(plc, self.command)
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Reply:
@@ -79,13 +96,19 @@ class Pending:
         self._of = of
         self._is_replayed = is_replayed
 
+    @property
+    def plc(self) -> PLCSpec | None:
+        """The PLC as the run goes to it; None where only its row is known."""
+        return self._of.order.plc if isinstance(self._of, Underway) else None
+
     async def reply(self, limit_s: float | None = None) -> Reply:
         """The run at its end, or as it is when `limit_s` seconds have passed since it was stored."""
         if isinstance(self._of, Underway):
             try:
                 return Reply(run=await self._of.outcome(limit_s), is_replayed=self._is_replayed)
             except KeyTaken as error:  # another process was faster, by the database's word
-                _require_same(self._request, error.taken.fingerprint)
+                async with _told(self._request):
+                    _require_same(self._request, error.taken.fingerprint)
                 self._of = error.taken
         return Reply(run=await until_final(self._of.run, limit_s), is_replayed=True)
 
@@ -106,34 +129,51 @@ async def begin(request: Request) -> Pending:
     The key is looked up before anything about the PLC. Raises a Refused error where no run came to be.
     """
     _require_key(request)
+    async with _told(request):
+        return await _begin(request)
+
+
+async def _begin(request: Request) -> Pending:
     if request.key is not None and (known := await _known(request, request.key)):
         return known
     gateway = current()
-    plc = await gateway.registry.find(request.plc)
+    plc = await gateway.registry.find_for(request.plc, request.caller.rights)
+    await gateway.lock_outs.refresh()
     # A twin may have begun while the database was asked; nothing is awaited from this look to our beginning.
     if twin := _twin(request):
         return twin
-    order = order_of(gateway.registry, plc, request.command, request.given, request.caller)
+    order = order_of(gateway.registry, plc, request.command_of(plc), request.given, request.caller)
     if request.key is not None:
         order = replace(order, key=request.key, fingerprint=request.fingerprint)
     return Pending(request, gateway.begin(order), is_replayed=False)
 
 
-def order_of(registry: Registry, plc: PLCSpec, name: str, given: Mapping[str, Any], caller: Caller) -> Order:
-    """What is asked for, checked and complete; a Refused error says what is wrong with it."""
-    command = _command_of(plc, name)
-    if not plc.is_enabled:
-        raise PLCDisabled(f"{plc.name} is disabled in the registry; a controls engineer can enable it")
+def order_of(registry: Registry, plc: PLCSpec, command: CommandSpec, given: Mapping[str, Any], caller: Caller) -> Order:
+    """What is asked for, permitted, checked and complete; a Refused error says what is wrong with it.
+
+    The right is looked at before the parameters: who lacks it learns nothing of the command. Then its ceilings.
+    """
+    caller.rights.require_run(plc, command.name)
+    require_enabled(plc)
+    values = parameters.check(command, given)
+    caller.rights.require_run(plc, command.name, values)
     return Order(
         plc=plc,
         command=command,
-        values=parameters.check(command, given),
+        values=values,
         caller=caller,
         definition=registry.definitions.of(plc, command),
     )
 
 
-def _command_of(plc: PLCSpec, name: str) -> CommandSpec:
+def require_enabled(plc: PLCSpec) -> None:
+    """PLCDisabled where an engineer wants it left alone."""
+    if not plc.is_enabled:
+        raise PLCDisabled(f"{plc.name} is disabled in the registry; a controls engineer can enable it")
+
+
+def command_of(plc: PLCSpec, name: str) -> CommandSpec:
+    """The PLC's command of a name; UnknownCommand names those that it has."""
     command = plc.commands.get(name)
     if command is None:
         known = ", ".join(sorted(plc.commands)) or "none"
@@ -169,6 +209,7 @@ async def _known(request: Request, key: str) -> Pending | None:
     if found is None:
         return None
     _require_same(request, found.fingerprint)
+    await require_sight_of(found.run, request.plc, request.caller)
     return Pending(request, found, is_replayed=True)
 
 
@@ -178,10 +219,15 @@ def _twin(request: Request) -> Pending | None:
     if twin is None:
         return None
     _require_same(request, twin.order.fingerprint)
+    if not request.caller.rights.sees(twin.order.plc):
+        raise no_plc(request.plc)
     return Pending(request, twin, is_replayed=True)
+
+
+def _told(request: Request) -> AbstractAsyncContextManager[None]:
+    return told_where_reused(request.caller, request.key, f"{request.plc} {request.command}")
 
 
 def _require_same(request: Request, fingerprint: str) -> None:
     if request.fingerprint != fingerprint:
-        logger.warning("%s used an Idempotency-Key for another request; nothing was started", request.caller.name)
         raise KeyReused("this Idempotency-Key stands for another request of yours: nothing was started")

@@ -1,39 +1,67 @@
 """Registry rows to the frozen specs that the machine's floor works with. Rows stop here."""
 
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from functools import partial
 from typing import TypeVar
 
+from devices.control import reach
 from devices.modbus.errors import ValueRefused
-from devices.modbus.types import Endpoint, Limits, Table, TagSpec, WriteFunctions
-from devices.models import PLC, Command, Parameter, Profile, Step, Tag
+from devices.modbus.networks import Networks
+from devices.modbus.tls import Identity
+from devices.modbus.types import Endpoint, Limits, Table, TagSpec
+from devices.models import PLC, Command, Parameter, Profile, Step, Tag, heartbeat_rules
 from devices.models.sequence_rules import SEQUENCE, sequence_faults
 from devices.models.step_rules import NOTHING_TO_WAIT_FOR, constants
+from devices.models.tag_rules import write_faults
 from devices.plc import sequence
-from devices.plc.specs import CommandSpec, Operator, ParameterSpec, ParameterType, Phase, PLCSpec, StepSpec
+from devices.plc.specs import (
+    CommandSpec,
+    HeartbeatSpec,
+    Operator,
+    ParameterSpec,
+    ParameterType,
+    Phase,
+    PLCSpec,
+    PollSpec,
+    StepSpec,
+)
 
 logger = logging.getLogger(__name__)
 
 Spec = TypeVar("Spec")
 
+KEPT_BEATS = 3  # a connection over which a heartbeat goes is kept for so many beats without one
+KEPT_LEAST_S = 2.0  # and at least so long, whatever delays a beat
+
+PARTS = ("tags", "commands__parameters", "commands__steps__parameter", "commands__steps__tag")
+"""What has to be read with profiles that are translated."""
+
 UNUSABLE = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError, ValueRefused)
 """What rows raise that no form would have let in."""
 
 
-def load() -> dict[str, PLCSpec]:
-    """Every registered PLC by name, in six queries whatever their number."""
-    plcs = list(PLC.objects.all())  # first: a PLC that is added meanwhile may bring a profile of its own
-    profiles = Profile.objects.prefetch_related(
-        "tags", "commands__parameters", "commands__steps__parameter", "commands__steps__tag"
-    )
-    parts = {profile.pk: (profile, *_contents(profile)) for profile in profiles}
-    specs = (_usable(f"PLC {plc.name}", partial(plc_spec, plc, *parts[plc.profile_id])) for plc in plcs)
-    return {spec.name: spec for spec in specs if spec}
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Contents:
+    """What all PLCs of a profile share."""
+
+    tags: Mapping[str, TagSpec]
+    polls: Mapping[str, PollSpec]
+    commands: Mapping[str, CommandSpec]
 
 
-def plc_spec(plc: PLC, profile: Profile, tags: dict[str, TagSpec], commands: dict[str, CommandSpec]) -> PLCSpec:
-    """One PLC with the tags and commands of its profile."""
+def plc_specs(plcs: Iterable[PLC], profiles: Mapping[int, tuple[Profile, Contents]]) -> Iterable[PLCSpec]:
+    """The usable ones of these PLCs, read with their heartbeats; `profiles` by key."""
+    known = reach.networks()
+    there = (plc for plc in plcs if plc.profile_id in profiles)  # else both have changed meanwhile
+    specs = (_usable(f"PLC {plc.name}", partial(_plc_spec, plc, *profiles[plc.profile_id], known)) for plc in there)
+    return (spec for spec in specs if spec)
+
+
+def _plc_spec(plc: PLC, profile: Profile, contents: Contents, networks: Networks) -> PLCSpec:
+    limits = profile.limits()
+    heartbeat = _heartbeat(plc, limits)
     return PLCSpec(
         id=plc.pk,
         name=plc.name,
@@ -41,27 +69,88 @@ def plc_spec(plc: PLC, profile: Profile, tags: dict[str, TagSpec], commands: dic
         area=plc.area,
         profile=profile.name,
         is_enabled=plc.is_enabled,
-        endpoint=_endpoint(plc),
-        limits=_limits(profile),
+        endpoint=_endpoint(plc, networks),
+        limits=limits,
+        read_gap=profile.read_gap_limit,
         probe_table=Table(profile.probe_table),
         probe_address=profile.probe_address,
         max_connections=plc.max_connections,
         max_waiting=plc.max_waiting,
         turn_timeout_s=plc.turn_timeout_s,
-        keep_open_s=plc.keep_open_s,
-        tags=tags,
-        commands=commands,
+        keep_open_s=_keep_open_s(plc, heartbeat),
+        tags=contents.tags,
+        commands=contents.commands,
+        polls=contents.polls,
+        heartbeat=heartbeat,
     )
 
 
-def _contents(profile: Profile) -> tuple[dict[str, TagSpec], dict[str, CommandSpec]]:
+def _keep_open_s(plc: PLC, heartbeat: HeartbeatSpec) -> float:
+    if heartbeat.written is None:
+        return plc.keep_open_s
+    return max(plc.keep_open_s, KEPT_BEATS * heartbeat.interval_s, KEPT_LEAST_S)
+
+
+def _heartbeat(plc: PLC, limits: Limits) -> HeartbeatSpec:
+    """Without what the form would have refused: a PLC whose heartbeat is unusable can still be worked with."""
+    written, watched = plc.heartbeat_tag, plc.watched_tag
+    return HeartbeatSpec(
+        written=_usable(f"the heartbeat to {plc.name}", partial(_written, plc, written, limits)) if written else None,
+        interval_s=plc.heartbeat_interval_ms / 1000,
+        watched=_usable(f"the heartbeat of {plc.name}", partial(_watched, plc, watched)) if watched else None,
+        limit_s=plc.watched_limit_s,
+    )
+
+
+def _written(plc: PLC, row: Tag, limits: Limits) -> TagSpec:
+    tag = _own(plc, row)
+    if plc.heartbeat_interval_ms < heartbeat_rules.SHORTEST_BEAT_MS:
+        raise ValueError(f"{plc.heartbeat_interval_ms} ms between two beats are too short")
+    for fault in heartbeat_rules.written_faults(tag, limits):
+        raise ValueError(fault)
+    return tag
+
+
+def _watched(plc: PLC, row: Tag) -> TagSpec:
+    if not plc.watched_limit_s > 0:
+        raise ValueError(f"it cannot stand still for {plc.watched_limit_s} s")
+    return _own(plc, row)
+
+
+def _own(plc: PLC, row: Tag) -> TagSpec:
+    """A tag of another machine type means another place in this PLC."""
+    if row.profile_id != plc.profile_id:
+        raise ValueError(f"tag {row.name} is of another profile")
+    return row.spec()
+
+
+def contents_of(profile: Profile) -> Contents:
+    """The specs that all its PLCs share; it was read with its PARTS."""
     rows = profile.tags.all()
     tags = {row.pk: tag for row in rows if (tag := _usable(f"tag {profile.name}.{row.name}", row.spec))}
+    limits = _usable(f"profile {profile.name}", profile.limits)
+    polls = {row.name: _poll(row, tags[row.pk], limits) for row in rows if limits and row.pk in tags}
     commands = (
         _usable(f"command {profile.name}.{row.name}", partial(command_spec, row, tags))
         for row in profile.commands.all()
     )
-    return {tag.name: tag for tag in tags.values()}, {command.name: command for command in commands if command}
+    return Contents(
+        tags={tag.name: tag for tag in tags.values()},
+        polls=polls,
+        commands={command.name: command for command in commands if command},
+    )
+
+
+def _poll(row: Tag, tag: TagSpec, limits: Limits) -> PollSpec:
+    return PollSpec(
+        tag=tag,
+        description=row.description,
+        is_writable=not any(write_faults(tag, limits)),
+        interval_s=row.poll_interval_ms / 1000,
+        dead_band=row.dead_band,
+        is_recorded=row.is_recorded,
+        record_every_s=row.record_every_s,
+    )
 
 
 def _usable(what: str, make: Callable[[], Spec]) -> Spec | None:
@@ -146,7 +235,7 @@ def _parameter(parameter: Parameter) -> ParameterSpec:
     )
 
 
-def _endpoint(plc: PLC) -> Endpoint:
+def _endpoint(plc: PLC, networks: Networks) -> Endpoint:
     return Endpoint(
         host=plc.host,
         port=plc.port,
@@ -155,14 +244,12 @@ def _endpoint(plc: PLC) -> Endpoint:
         response_timeout_s=plc.response_timeout_s,
         pause_after_connect_s=plc.pause_after_connect_ms / 1000,
         pause_between_s=plc.pause_between_ms / 1000,
+        networks=networks,
+        tls=_identity(plc) if plc.uses_tls else None,
     )
 
 
-def _limits(profile: Profile) -> Limits:
-    return Limits(
-        read_registers=profile.read_registers_limit,
-        read_bits=profile.read_bits_limit,
-        write_registers=profile.write_registers_limit,
-        write_bits=profile.write_bits_limit,
-        write_functions=WriteFunctions(profile.write_functions),
-    )
+def _identity(plc: PLC) -> Identity:
+    """A certificate is made for a name without the point that may end it in the network."""
+    name = (plc.tls_server_name or plc.host).removesuffix(".")
+    return Identity(folder=reach.folder_of(plc.tls_identity), server_name=name)

@@ -6,8 +6,8 @@ from typing import Any
 
 from django.core.exceptions import ValidationError
 
+from devices.control.callers import Caller
 from devices.control.errors import InvalidParameters, PersonNeeded, RightMissing
-from devices.control.records import Caller
 from devices.models import Effect, State
 from devices.models.text_rules import printable
 

@@ -1,9 +1,17 @@
-"""The addresses of the live page and of its WebSocket."""
+"""The addresses of the live pages and of their WebSockets."""
 
 from django.urls import path
 
-from devices.live.consumer import LiveConsumer
-from devices.live.views import live
+from devices.live.language import Words
+from devices.live.pages import OverviewConsumer, PLCConsumer
+from devices.live.views import overview, plc_page
 
-urlpatterns = [path("", live, name="live")]
-websocket_urlpatterns = [path("ws/live/", LiveConsumer.as_asgi())]
+urlpatterns = [
+    path("", overview, name="live"),
+    path("plcs/<str:ref>", plc_page, name="plc"),
+    path("words.js", Words.as_view(), name="words"),
+]
+websocket_urlpatterns = [
+    path("ws/live/", OverviewConsumer.as_asgi()),
+    path("ws/plcs/<str:plc>/", PLCConsumer.as_asgi()),
+]

@@ -7,19 +7,40 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from django.conf import settings
-from django.contrib.auth.models import Permission, User
+from django.contrib.auth.models import Group, User
 from django.db import transaction
 
 from devices.management.errors import CannotStart
-from devices.models import APIKey
+from devices.models import APIKey, Grant, Right, Role
 from devices.models.access import digest_of
+from devices.models.roles import create_roles
 
 KEY_NAME = "demo"
 KEY_FILE = "demo_api_key"
 ENGINEER = "engineer"
-OPERATOR = "operator"
-PASSWORDS = {ENGINEER: "demo-engineer", OPERATOR: "demo-operator"}
-MAY = {ENGINEER: "everything", OPERATOR: "view"}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Person:
+    """Somebody whom the demo brings."""
+
+    name: str
+    role: Role
+    may: str
+    enters_admin: bool = True
+
+    @property
+    def password(self) -> str:
+        """Known to everybody."""
+        return f"demo-{self.name}"
+
+
+PEOPLE = (
+    Person(name=ENGINEER, role=Role.ENGINEER, may="describe and run machines"),
+    Person(name="operator", role=Role.OPERATOR, may="run commands on the live pages", enters_admin=False),
+    Person(name="security", role=Role.SECURITY, may="keep users, grants and API keys"),
+    Person(name="auditor", role=Role.AUDITOR, may="read everything"),
+)
 
 
 class NotADemo(CannotStart):
@@ -43,21 +64,19 @@ def create() -> tuple[Login, ...]:
             "this database has users of its own, and the demo would add logins whose passwords everybody knows: "
             "set DATA_DIR (or DATABASE_URL) to a place of its own"
         )
-    return tuple(_add_login(name) for name in PASSWORDS)
+    create_roles()
+    return tuple(_login_of(person) for person in PEOPLE)
 
 
-def _add_login(name: str) -> Login:
-    user = User.objects.filter(username=name).first() or _add_user(name)
-    is_known = user.check_password(PASSWORDS[name])
-    return Login(name=name, password=PASSWORDS[name] if is_known else "(as you changed it)", may=MAY[name])
+def _login_of(person: Person) -> Login:
+    user = User.objects.filter(username=person.name).first() or _add_user(person)
+    is_known = user.check_password(person.password)
+    return Login(name=person.name, password=person.password if is_known else "(as you changed it)", may=person.may)
 
 
-def _add_user(name: str) -> User:
-    if name == ENGINEER:
-        return User.objects.create_superuser(name, password=PASSWORDS[name])
-    user = User.objects.create_user(name, password=PASSWORDS[name], is_staff=True)
-    views = Permission.objects.filter(content_type__app_label="devices", codename__startswith="view_")
-    user.user_permissions.set(views.exclude(codename="view_apikey"))
+def _add_user(person: Person) -> User:
+    user = User.objects.create_user(person.name, password=person.password, is_staff=person.enters_admin)
+    user.groups.add(Group.objects.get(name=person.role))
     return user
 
 
@@ -74,10 +93,19 @@ def key() -> str:
     # A key that was revoked stays dead: this is another secret.
     fresh = row.issue()
     row.revoked_at = None
+    row.owner = row.owner or User.objects.filter(groups__name=Role.SECURITY).first()
     row.full_clean()
     _write_private(path, fresh)
     row.save()
+    _grant(row)
     return fresh
+
+
+def _grant(key: APIKey) -> None:
+    """All that a MES does, on every machine; what was granted or taken away since stays so."""
+    if not key.grants.exists():
+        for right in (Right.VIEW, Right.EXECUTE, Right.WRITE):
+            Grant.objects.create(key=key, right=right)
 
 
 def _read(path: Path) -> str:

@@ -38,6 +38,19 @@ DESCRIPTIONS = {
 }
 
 
+WATCHED: Mapping[str, Mapping[str, Any]] = {
+    "ready": {"poll_interval_ms": 500},
+    "running": {"poll_interval_ms": 500},
+    "fault": {"poll_interval_ms": 500},
+    "good_count": {"poll_interval_ms": 500, "is_recorded": True},
+    "nok_count": {"poll_interval_ms": 500, "is_recorded": True},
+    "temperature": {"poll_interval_ms": 500, "is_recorded": True, "dead_band": 0.1},
+    "heartbeat": {"poll_interval_ms": 500},
+    "state": {"poll_interval_ms": 500},
+}
+"""How tags are watched; the others every second."""
+
+
 @transaction.atomic
 def create() -> None:
     """Add whatever the demo lacks."""
@@ -46,7 +59,7 @@ def create() -> None:
     _add_start_batch(profile, tags)
     _add_reset_fault(profile, tags)
     for machine in MACHINES:
-        _add_plc(profile, machine)
+        _add_plc(profile, machine, tags["heartbeat"])
 
 
 def _add_tag(profile: Profile, spec: TagSpec) -> Tag:
@@ -60,6 +73,7 @@ def _add_tag(profile: Profile, spec: TagSpec) -> Tag:
         "minimum": spec.minimum,
         "maximum": spec.maximum,
         "labels": {str(number): text for number, text in spec.labels.items()},
+        **WATCHED.get(spec.name, {}),
     }
     return _add(Tag, {"profile": profile, "name": spec.name}, values)[0]
 
@@ -134,13 +148,14 @@ def _add_steps(command: Command, *steps: Step) -> None:
         step.save()
 
 
-def _add_plc(profile: Profile, machine: DemoMachine) -> None:
+def _add_plc(profile: Profile, machine: DemoMachine, heartbeat: Tag) -> None:
     values = {
         "title": machine.title,
         "area": machine.area,
         "profile": profile,
         "host": HOST,
         "port": machine.port,
+        "watched_tag": heartbeat,
     }
     _add(PLC, {"name": machine.name}, values)
 

@@ -5,21 +5,37 @@ import contextvars
 import faulthandler
 import gc
 import logging
-import signal
 from collections.abc import Callable, Coroutine, Sequence
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, suppress
+from contextlib import (
+    AbstractAsyncContextManager,
+    AbstractContextManager,
+    AsyncExitStack,
+    nullcontext,
+    suppress,
+)
 from typing import Any
 
 from django.conf import settings
-from django.db import connections
 from django.urls import get_resolver
 from django.utils.module_loading import import_string
 
+from devices.control import reach
 from devices.control.gateway import Gateway
 from devices.control.prune import pruning_daily
-from devices.management.database import require_migrated
+from devices.control.rates import COUNTS
+from devices.management.database import close_pools, require_migrated
+from devices.management.ending import LAST_RESORT_S, SIGNALS
 from devices.management.errors import CannotStart
-from devices.management.lock import sole_server
+from devices.management.listening import Address, Inherited
+from devices.management.lock import (
+    HeldLock,
+    ServerLock,
+    one_of_servers,
+    sole_poller,
+    sole_server,
+    sole_server_without_redis,
+)
+from devices.management.lock_keeping import keeping
 from devices.management.watchdog import Watchdog
 from devices.management.webserver import GatewayServer, loop
 
@@ -29,34 +45,58 @@ Companion = AbstractAsyncContextManager[Any]
 """A background part of the process (a poller, simulated machines): entered before the first caller, left last."""
 
 LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
-SIGNALS = (signal.SIGTERM, signal.SIGINT)
 CUT_S = 3.0  # for runs that are cut to store what is then true
 GOODBYE_S = 2.0  # for pages to answer the close of their socket
-LAST_RESORT_S = 20.0  # beyond the drain, for all that has no limit of its own; after a second signal half of it
 
 
 def run(
     *,
-    host: str,
-    port: int,
+    at: Address | Inherited,
     companions: Sequence[Companion] = (),
     on_ready: Callable[[], None] | None = None,
     drain_s: float | None = None,
+    polls: bool = True,
 ) -> int:
     """Serve until SIGTERM or SIGINT and return the exit code; to be called in the main thread, once a process.
 
     `on_ready` is called when callers are accepted. A first signal lets what runs end, for at most `drain_s`
-    (the setting DRAIN_S); a second one means now.
+    (the setting DRAIN_S); a second one means now. Without `polls` PLCs are talked to for commands only; where REDIS_URL
+    is set, too, any number of such processes may serve one database.
     """
     drain_s = settings.DRAIN_S if drain_s is None else drain_s
     try:
-        with sole_server():
+        _require_safe_settings(at.host)
+        with _lock(polls=polls) as lock, sole_poller() if polls else nullcontext() as poller_lock:
             require_migrated()
-            life = _Life(_load_server(), drain_s)
-            return life.run(life.serve(host, port, companions, on_ready))
+            life = _Life(_load_server(), drain_s, lock=lock, poller_lock=poller_lock)
+            return life.run(life.serve(at, companions, on_ready))
     except CannotStart as error:
         logger.error("%s", error)  # a mistake of the set-up: its text says all, a stack nothing
         return 1
+
+
+def _lock(*, polls: bool) -> AbstractContextManager[ServerLock]:
+    if polls:
+        return sole_server()
+    return one_of_servers() if settings.REDIS_URL else sole_server_without_redis()
+
+
+def _require_safe_settings(host: str) -> None:
+    if not settings.ALLOWED_HOSTS:
+        raise CannotStart(
+            "ALLOWED_HOSTS is empty: set it to the names under which browsers and the MES call this gateway, separated "
+            "by commas, for example ALLOWED_HOSTS=plc-gateway.example.com,localhost."
+        )
+    if "*" in settings.ALLOWED_HOSTS:
+        raise CannotStart(
+            "ALLOWED_HOSTS=* would let a page of any website open the live pages' sockets in an operator's name: "
+            "list the names under which this gateway is called."
+        )
+    if settings.DEBUG and host not in LOOPBACK:
+        raise CannotStart(
+            f"DEBUG shows the gateway's inside to whoever causes an error, and {host} can be reached by others: "
+            "leave DEBUG off, or listen on 127.0.0.1."
+        )
 
 
 def _load_server() -> GatewayServer:
@@ -72,14 +112,23 @@ def _load_server() -> GatewayServer:
 class _Life:
     """One run of the server, from its first to its last moment on the event loop."""
 
-    def __init__(self, server: GatewayServer, drain_s: float) -> None:
+    def __init__(
+        self, server: GatewayServer, drain_s: float, *, lock: ServerLock, poller_lock: HeldLock | None
+    ) -> None:
+        """`poller_lock`: of a server that polls."""
         self._server = server
+        self._lock = lock
+        self._locks = (lock, poller_lock) if poller_lock else (lock,)
         self._drain_s = drain_s
-        self._gateway = Gateway()
+        # Who polls himself is alone at the PLCs, and may keep connections to them.
+        polls = poller_lock is not None
+        redis_url = "" if polls else settings.REDIS_URL
+        self._gateway = Gateway(polls=polls, redis_url=redis_url, prefix=settings.REDIS_PREFIX)
         self._asked_to_end = asyncio.Event()
         self._drain_limit: asyncio.Timeout | None = None
         self._is_drained = False
         self._is_cut = False
+        self._has_lost_lock = False
         self._main: asyncio.Task[None]
 
     def run(self, serving: Coroutine[Any, Any, None]) -> int:
@@ -91,32 +140,47 @@ class _Life:
         with Watchdog(loop):
             self._server.run()
         _close_loop()
-        _close_pools()
+        close_pools()
         if not self._main.cancelled():
             self._main.result()
-        return 1 if self._is_cut else 0
+        return 1 if self._is_cut or self._has_lost_lock else 0
 
     async def serve(
-        self, host: str, port: int, companions: Sequence[Companion], on_ready: Callable[[], None] | None
+        self, at: Address | Inherited, companions: Sequence[Companion], on_ready: Callable[[], None] | None
     ) -> None:
         """Recover, then listen; drain when asked to end, then close everything in the reverse order."""
         async with AsyncExitStack() as stack:
             stack.push_async_callback(self._close_gateway)
             # What a dead process left is settled first: a caller must not read a run that nobody executes.
-            await self._gateway.start()
-            for companion in (pruning_daily(), *companions):
+            await self._gateway.start(is_alone=self._lock.is_alone)
+            await asyncio.to_thread(self._lock.share)
+            sharing = COUNTS.shared(settings.REDIS_URL, prefix=settings.REDIS_PREFIX)
+            locks = [keeping(lock, on_loss=self._on_lock_lost) for lock in self._locks]
+            for companion in (pruning_daily(), sharing, *locks, *companions):
                 await stack.enter_async_context(companion)
             if not self._asked_to_end.is_set():
-                _announce(host, self._server.listen(host, port))
+                port = at.listen(self._server)
+                # No PLC is where we listen: only now is the port known for sure.
+                reach.note_listening(at.host, port)
+                self._gateway.registry.reload()
+                _announce(at.host, port)
                 if on_ready is not None:
                     on_ready()
             await self._asked_to_end.wait()
             await self._drain()
 
+    def _on_lock_lost(self) -> None:
+        self._has_lost_lock = True
+        if not self._asked_to_end.is_set():
+            self._begin_to_end()
+
     def _on_signal(self) -> None:
         if self._asked_to_end.is_set():
             self._cut()
-            return
+        else:
+            self._begin_to_end()
+
+    def _begin_to_end(self) -> None:
         logger.info("Ending: what runs has %g s to finish; a second signal ends it now", self._drain_s)
         faulthandler.dump_traceback_later(self._drain_s + LAST_RESORT_S, exit=True)
         self._asked_to_end.set()
@@ -154,6 +218,11 @@ class _Life:
 
 def _announce(host: str, port: int) -> None:
     logger.info("Ready on http://%s:%d/", f"[{host}]" if ":" in host else host, port)
+    if settings.HTTPS:
+        logger.info(
+            "Browsers and the MES must come over HTTPS, through a proxy that TRUSTED_PROXIES lists (now: %s)",
+            ", ".join(map(str, settings.TRUSTED_PROXIES)) or "none",
+        )
     if host not in LOOPBACK:
         logger.warning("Whoever reaches %s reaches this gateway, unencrypted: put a TLS proxy before it", host)
 
@@ -166,9 +235,3 @@ def _close_loop() -> None:
     loop.run_until_complete(loop.shutdown_asyncgens())
     loop.run_until_complete(loop.shutdown_default_executor())
     loop.close()
-
-
-def _close_pools() -> None:
-    for connection in connections.all(initialized_only=True):
-        if connection.vendor == "postgresql":
-            connection.close_pool()  # type: ignore[attr-defined]  # PostgreSQL's wrapper has one

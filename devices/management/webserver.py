@@ -3,6 +3,7 @@
 import asyncio
 import contextvars
 import json
+import socket
 import time
 from collections.abc import Callable
 from typing import Any
@@ -28,6 +29,10 @@ PAGE_GOODBYE = 4503  # WebSocket close codes, like the HTTP status plus 4000: th
 PAGE_TOO_LONG = 4413
 LAG_S = 15.0  # a page that has not taken what waits for it is dropped; it comes back and takes a snapshot
 GLANCE_S = 0.02
+TOO_LONG = """<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><title>Content too large</title></head>
+<body><h1>Content too large</h1><p>{} Go back and send it in several parts.</p></body></html>
+"""
 
 
 class Request(WebRequest):  # type: ignore[misc]  # Daphne has no types
@@ -60,11 +65,15 @@ class Request(WebRequest):  # type: ignore[misc]  # Daphne has no types
 
     def _refuse_length(self) -> None:
         self.request_start = time.time()  # noqa: TID251  # Daphne's own clock for this field
-        detail = f"The body is longer than {settings.DATA_UPLOAD_MAX_MEMORY_SIZE} bytes."
-        body = {"type": "about:blank", "title": "Content too large", "status": 413, "detail": detail}
-        headers = [(b"Content-Type", b"application/problem+json")]
-        self.handle_reply({"type": "http.response.start", "status": 413, "headers": headers})
-        self.handle_reply({"type": "http.response.body", "body": json.dumps(body).encode()})
+        detail = f"The body is longer than {settings.DATA_UPLOAD_MAX_MEMORY_SIZE} bytes: nothing was done or saved."
+        body: dict[str, Any] = {"type": "about:blank", "title": "Content too large", "status": 413, "detail": detail}
+        kind, text = "application/problem+json", json.dumps(body)
+        if b"text/html" in (self.getHeader(b"accept") or b""):
+            kind, text = "text/html; charset=utf-8", TOO_LONG.format(detail)
+        headers = {"Content-Type": kind, "Cache-Control": "no-store", **settings.SECURITY_HEADERS}
+        encoded = [(name.encode(), value.encode()) for name, value in headers.items()]
+        self.handle_reply({"type": "http.response.start", "status": 413, "headers": encoded})
+        self.handle_reply({"type": "http.response.body", "body": text.encode()})
 
 
 class Page(WebSocketProtocol):  # type: ignore[misc]
@@ -78,12 +87,12 @@ class Page(WebSocketProtocol):  # type: ignore[misc]
         self.transport.unregisterProducer()
         self.transport.registerProducer(self, True)
 
-    def onMessage(self, payload: bytes, isBinary: bool) -> None:  # noqa: N802, N803
-        """Hand over what is short enough; our pages say little."""
-        if len(payload) > MESSAGE_LIMIT:
+    def onMessageFrameBegin(self, length: int) -> None:  # noqa: N802
+        """A frame is announced: what makes its message too long is not read into memory. Our pages say little."""
+        super().onMessageFrameBegin(length)
+        if not self.failedByMe and self.message_data_total_length > MESSAGE_LIMIT:
             self.serverClose(code=PAGE_TOO_LONG)
-        else:
-            super().onMessage(payload, isBinary)
+            self.failedByMe: bool = True  # autobahn drops what still comes, and the connection where it goes on coming
 
     def pauseProducing(self) -> None:  # noqa: N802
         """The page does not read: 64 KiB wait for it."""
@@ -152,6 +161,13 @@ class GatewayServer(Server):  # type: ignore[misc]
                 "with --port."
             ) from error
         return int(self._port.getHost().port)
+
+    def listen_on(self, inherited: socket.socket) -> None:
+        """Accept callers of a socket that listens already, and may be shared with other processes."""
+        self.ws_factory.protocol = Page
+        inherited.setblocking(False)
+        # A duplicate, which is closed at the end and not shut down: the others go on.
+        self._port = reactor.adoptStreamPort(inherited.fileno(), inherited.family, Factory(self))
 
     async def stop_listening(self) -> None:
         """Refuse new connections; open ones go on and are told to close with their next answer."""

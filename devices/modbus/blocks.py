@@ -49,15 +49,16 @@ class Block:
         return self.address + self.count
 
 
-def merge_reads(reads: Sequence[Read], limits: Limits) -> tuple[Block, ...]:
+def merge_reads(reads: Sequence[Read], limits: Limits, gap: int = 0) -> tuple[Block, ...]:
     """Join what touches or overlaps in one table, as long as the PLC answers it in one request.
 
+    With a `gap`, what lies at most so many addresses apart is joined too; those between are read for nothing.
     A value is never split. What was asked for last is read last; what it was joined with comes as late, so that of two
     others the one that was asked for first may come second.
     """
     blocks: list[Block] = []
     for place, read in sorted(enumerate(reads), key=lambda item: (item[1].table, item[1].address, item[1].count)):
-        joined = _joined(blocks[-1], read, place) if blocks else None
+        joined = _joined(blocks[-1], read, place, gap) if blocks else None
         if joined and joined.count <= (limits.read_bits if read.table.is_bits else limits.read_registers):
             blocks[-1] = joined
         else:
@@ -65,9 +66,9 @@ def merge_reads(reads: Sequence[Read], limits: Limits) -> tuple[Block, ...]:
     return tuple(sorted(blocks, key=lambda block: max(block.members)))
 
 
-def _joined(block: Block, read: Read, place: int) -> Block | None:
-    """The block with the read in it, None where a gap lies between."""
-    if block.table is not read.table or read.address > block.end:
+def _joined(block: Block, read: Read, place: int, gap: int) -> Block | None:
+    """The block with the read in it, None where too wide a gap lies between."""
+    if block.table is not read.table or read.address > block.end + gap:
         return None
     end = max(block.end, read.address + read.count)
     return Block(block.table, block.address, end - block.address, (*block.members, place))

@@ -60,7 +60,7 @@ def parse(tag: TagSpec, text: str) -> Value:
     encode(tag, value)
     if not tag.data_type.is_number:
         return value
-    return int(value) if _is_whole(tag) else float(value)
+    return int(value) if tag.has_whole_values else float(value)
 
 
 def set_bit(word: int, bit: int, value: bool) -> int:
@@ -121,7 +121,7 @@ def _require_number(tag: TagSpec, value: Value) -> float:
         raise _refusal(tag, f"{_say(value)} is not a number")
     if isinstance(value, float) and not math.isfinite(value):
         raise _refusal(tag, f"{'NaN' if math.isnan(value) else 'infinity'} is nothing that a machine can act on")
-    if _is_whole(tag) and value != int(value):
+    if tag.has_whole_values and value != int(value):
         raise _refusal(tag, f"{_say(value)} is not whole")
     if tag.scale == 0:
         raise _refusal(tag, "the tag's scale is 0, so that nothing can be written")
@@ -150,6 +150,8 @@ def _raw(tag: TagSpec, value: float) -> bytes:
     """The nearest step, or the one beside it that alone reads as the value again."""
     wanted = value if _is_plain(tag) else (Fraction(value) - Fraction(tag.offset)) / Fraction(tag.scale)
     nearest, fits = raw_numbers.pack(tag.data_type, wanted)
+    if fits and _is_plain(tag) and not tag.data_type.is_float:
+        return nearest  # a whole number, which is its own step
     for raw in raw_numbers.neighbours(nearest):
         if _scaled(tag, raw_numbers.unpack(tag.data_type, raw)) == value:
             return raw
@@ -164,7 +166,7 @@ def _scaled(tag: TagSpec, raw: float) -> float:
     if not math.isfinite(raw):
         return raw * math.copysign(1, tag.scale)
     exact = _exact(tag, raw)
-    if _is_whole(tag):
+    if tag.has_whole_values:
         return int(exact)
     try:
         return float(exact)
@@ -179,12 +181,6 @@ def _exact(tag: TagSpec, raw: float) -> Fraction:
 def _is_plain(tag: TagSpec) -> bool:
     """The number in the PLC is the value itself."""
     return tag.scale == 1 and tag.offset == 0
-
-
-def _is_whole(tag: TagSpec) -> bool:
-    """The tag's values are int: an integer type, and neither scale nor offset brings in a fraction."""
-    # The operators of Decimal round at 28 digits, to_integral_value and Fraction don't.
-    return not tag.data_type.is_float and all(part == part.to_integral_value() for part in (tag.scale, tag.offset))
 
 
 def _to_words(tag: TagSpec, raw: bytes) -> Words:
@@ -247,7 +243,7 @@ def _allowed_numbers(tag: TagSpec) -> str:
     lowest = _say(low) if tag.minimum is None or tag.minimum < low else _say_limit(tag.minimum)
     highest = _say(high) if tag.maximum is None or tag.maximum > high else _say_limit(tag.maximum)
     unit = f" {tag.unit}" if tag.unit else ""
-    return f"{'whole numbers' if _is_whole(tag) else 'numbers'} from {lowest} to {highest}{unit}"
+    return f"{'whole numbers' if tag.has_whole_values else 'numbers'} from {lowest} to {highest}{unit}"
 
 
 def _say_limit(limit: Decimal) -> str:

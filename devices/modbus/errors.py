@@ -34,13 +34,22 @@ class NoResources(LinkUnavailable):
     """The gateway itself has no descriptor or port left to connect with: nothing was sent, the PLC may be well."""
 
 
+class AddressForbidden(LinkUnavailable):
+    """The PLC's host is, or has become, an address that no PLC may have: nothing was connected to, nothing was sent."""
+
+
+class TLSRefused(LinkUnavailable):
+    """No TLS connection came about: the PLC's certificate, ours, or their settings are wrong. Nothing was sent."""
+
+
 class DeviceException(ModbusError):
     """The PLC answered with a Modbus exception: it received the request and said no."""
 
     def __init__(self, code: int, request: str) -> None:
         self.code = code
-        meaning = EXCEPTIONS.get(code, "a code that the standard does not name")
-        super().__init__(f"{request}: exception {code}, {meaning}")
+        self.said = f"exception {code}, {EXCEPTIONS.get(code, 'a code that the standard does not name')}"
+        """Without the request."""
+        super().__init__(f"{request}: {self.said}")
 
 
 class Unconfirmed(ModbusError):

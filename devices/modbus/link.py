@@ -7,9 +7,11 @@ pymodbus alone would send writes again, believe any answer and wait out the limi
 import asyncio
 import contextlib
 import logging
+import ssl
 import struct
 import warnings
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
+from functools import partial
 from typing import Any, Self
 
 from pymodbus import FramerType
@@ -17,12 +19,11 @@ from pymodbus.client import AsyncModbusTcpClient
 from pymodbus.exceptions import ConnectionException, ModbusException
 from pymodbus.pdu import ModbusPDU
 
-from devices.modbus import answers, names, resources
-from devices.modbus.errors import DeviceException, LinkUnavailable, NoResources, Unconfirmed, WrongAnswer
-from devices.modbus.types import ADDRESS_SPACE, Endpoint, Table, Words, WriteFunctions
+from devices.modbus import answers, names, ranges, tls
+from devices.modbus.connecting import Attempt
+from devices.modbus.errors import DeviceException, LinkUnavailable, TLSRefused, Unconfirmed, WrongAnswer
+from devices.modbus.types import Endpoint, Table, Words, WriteFunctions
 
-READ_REGISTERS, READ_BITS = 125, 2000  # a request; Modbus V1.1b3 sections 6.1 to 6.4
-WRITE_REGISTERS, WRITE_BITS = 123, 1968  # sections 6.11 and 6.12
 GOODBYE_S = 0.25  # how long a PLC may take to close its side
 LARGEST_READ = 1 << 20  # bytes; more than asyncio hands over at once, so that a flood is seen and not thrown away
 
@@ -41,13 +42,6 @@ _WRITERS = {
     (Table.COIL, False): "write_coils",
     (Table.HOLDING_REGISTER, False): "write_registers",
 }
-_REASONS = (
-    (ConnectionRefusedError, "the connection was refused: nothing listens there"),
-    (ConnectionResetError, "the PLC reset the connection"),
-    (ConnectionAbortedError, "it was closed while it was being connected"),
-    (TimeoutError, "no answer to the connection attempt"),
-    (OSError, "the network cannot reach it"),
-)
 
 
 OnFrame = Callable[[bool, bytes], None]
@@ -63,11 +57,17 @@ class Link:
         """An answer has come over this connection: the PLC serves it, it does not only hold it."""
         self.on_frame: OnFrame | None = None
         """Each request as it goes out, and all that comes, piece by piece, believed or not."""
+        self.line = asyncio.Lock()
+        """Held for each exchange by whoever talks: others may have something to say in between."""
+        self.is_aside = False
+        """What goes on is not for the ears of `on_frame`: somebody else uses the link for one exchange."""
         self._client: AsyncModbusTcpClient | None = None
-        self._is_waiting = False
+        self._waiting: AsyncModbusTcpClient | None = None
         self._has_heard = False
         self._request = b""
         self._gone = asyncio.Event()
+        self._lost_to: Exception | None = None
+        self._attempt = Attempt(endpoint, endpoint.host, None)
 
     def __str__(self) -> str:
         return f"{self.endpoint.host}:{self.endpoint.port}"
@@ -78,24 +78,25 @@ class Link:
         return self._client is not None and self._client.connected
 
     async def open(self) -> None:
-        """Connect within the endpoint's limit; LinkUnavailable says why it failed."""
+        """Connect within the endpoint's limit, to where a PLC may be; LinkUnavailable says why it failed."""
         if self._client is not None:
             raise RuntimeError(f"the link to {self} was opened twice")
-        limit = self.endpoint.connect_timeout_s
+        at = self.endpoint
         try:
-            async with asyncio.timeout(limit):
-                await self._connect_to_any(await names.resolve(self.endpoint.host))
-            await asyncio.sleep(self.endpoint.pause_after_connect_s)
+            async with asyncio.timeout(at.connect_timeout_s):
+                addresses = await names.allowed_addresses(at.host, at.port, at.networks)
+                await self._connect_to_any(addresses, await tls.context(at.tls) if at.tls else None)
+            await asyncio.sleep(at.pause_after_connect_s)
         except BaseException as error:  # also cancelled amid the pause: the caller has no link yet that he could close
             self.abort()
             await asyncio.sleep(0)
             if isinstance(error, TimeoutError):
-                raise LinkUnavailable(f"{self} did not accept the connection within {limit:g} s") from error
+                raise self._attempt.why_late(self) from error
             raise
 
     async def read(self, table: Table, address: int, count: int) -> Words:
         """Read bits (0 or 1) or registers; `count` is addresses, at most the protocol's limit."""
-        _require_range(address, count, READ_BITS if table.is_bits else READ_REGISTERS)
+        ranges.require_readable(table, address, count)
         answer = await self._exchange(f"read of {count} {table} at {address}", _READERS[table], address, count=count)
         words = answer.bits if table.is_bits else answer.registers
         return tuple(int(word) for word in words[:count])
@@ -104,7 +105,7 @@ class Link:
         self, table: Table, address: int, words: Words, functions: WriteFunctions = WriteFunctions.BOTH
     ) -> None:
         """Write bits or registers in one request and check the echo."""
-        _require_range(address, len(words), WRITE_BITS if table.is_bits else WRITE_REGISTERS)
+        ranges.require_writable(table, address, len(words))
         single = len(words) == 1 and functions is not WriteFunctions.MULTIPLE
         if functions is WriteFunctions.SINGLE and not single:
             raise ValueError("this PLC writes one register at a time; the value needs several at once")
@@ -114,18 +115,22 @@ class Link:
 
     async def close(self) -> None:
         """Close within GOODBYE_S, whatever the peer does; the descriptor is free when this returns."""
-        try:
-            if self.is_usable:
-                await self._say_goodbye()
-        finally:
-            self.abort()
+        client, self._client = self._client, None  # nobody sends anything any more
+        if client is not None:
+            try:
+                await self._say_goodbye(client)
+            finally:
+                self._abort(client)
         await asyncio.sleep(0)  # the loop gives the descriptor back one turn later
 
     def abort(self) -> None:
         """Close without a wait; the descriptor is free one turn of the loop later."""
         client, self._client = self._client, None
-        if client is None:
-            return
+        if client is not None:
+            self._abort(client)
+
+    def _abort(self, client: AsyncModbusTcpClient) -> None:
+        self._fail_waiting(ConnectionAbortedError("closed by the gateway"))
         # pymodbus's close() would first send what is buffered, and a mute peer keeps that waiting.
         if client.ctx.transport is not None:
             client.ctx.transport.abort()  # type: ignore[attr-defined]
@@ -142,38 +147,37 @@ class Link:
     async def __aexit__(self, *_: object) -> None:
         await self.close()
 
-    async def _say_goodbye(self) -> None:
+    async def _say_goodbye(self, client: AsyncModbusTcpClient) -> None:
         """Wait until the PLC has closed its side, so that its slot is free before our next connection comes."""
-        client = self._require_client("goodbye")
+        if not client.connected:
+            return
+        transport: Any = client.ctx.transport
         with contextlib.suppress(TimeoutError, OSError):
-            client.ctx.transport.write_eof()  # type: ignore[attr-defined]
+            # TLS has no half-closed connection: its goodbye is an alert, after which nothing comes any more.
+            (transport.write_eof if transport.can_write_eof() else transport.close)()
             async with asyncio.timeout(GOODBYE_S):
                 await self._gone.wait()
 
-    async def _connect_to_any(self, addresses: tuple[str, ...]) -> None:
+    async def _connect_to_any(self, addresses: tuple[str, ...], security: ssl.SSLContext | None) -> None:
         """Try each address in turn; the last one's failure is the one to tell."""
         for address in addresses:
+            self._attempt = Attempt(self.endpoint, address, security)
             try:
                 await self._connect(address)
             except OSError as error:
                 await self.close()
-                failure = self._why_not_connected(error)
+                failure = self._attempt.why_failed(error, self)
                 failure.__cause__ = error
             else:
                 return
         raise failure
-
-    def _why_not_connected(self, error: OSError) -> LinkUnavailable:
-        if resources.is_shortage(error):
-            return NoResources(f"{self}: the gateway has no descriptor or port left to connect with")
-        return LinkUnavailable(f"{self}: {next(words for kind, words in _REASONS if isinstance(error, kind))}")
 
     async def _connect(self, address: str) -> None:
         self._gone.clear()
         client = self._client = AsyncModbusTcpClient(
             address,
             port=self.endpoint.port,
-            framer=FramerType.SOCKET,
+            framer=FramerType.SOCKET,  # over TLS too: its own framer breaks where an answer spans two records
             # Ours are total, around every wait. Its own also swallows a cancellation (wait_for before Python 3.12).
             timeout=None,  # type: ignore[arg-type]
             retries=0,  # a positive number sends writes again
@@ -181,14 +185,14 @@ class Link:
             trace_packet=self._note_packet,
             trace_connect=self._note_connection,
         )
-        failures: list[OSError] = []
         client.ctx.max_buffer_size = LARGEST_READ
         # Not trace_packet: it gets all that came since the request, again with each further piece.
         client.ctx.data_received = self._hearing(client.ctx.data_received)  # type: ignore[assignment, method-assign]
-        client.ctx.call_create = _keeping_failures(client.ctx.call_create, failures)
+        client.ctx.connection_lost = self._losing(client.ctx.connection_lost)  # type: ignore[assignment, method-assign]
+        client.ctx.call_create = partial(self._attempt.connect, client.ctx.handle_new_connection)
         # connect() answers False and drops the reason.
         if not await client.connect():
-            raise failures[0] if failures else ConnectionResetError
+            raise self._attempt.failure or ConnectionResetError
         if self._client is not client:  # another task closed the link meanwhile; pymodbus would connect all the same
             client.ctx.transport.abort()  # type: ignore[attr-defined]
             raise ConnectionAbortedError
@@ -201,7 +205,7 @@ class Link:
         await asyncio.sleep(self.endpoint.pause_between_s if self.has_answered else 0)
         try:
             async with asyncio.timeout(self.endpoint.response_timeout_s):
-                self._is_waiting, self._has_heard = True, False
+                self._waiting, self._has_heard = client, False
                 answer: ModbusPDU = await getattr(client, name)(*arguments, device_id=self.endpoint.unit, **named)
         except ConnectionException as error:  # pymodbus's words for it are no plant words
             await self.close()
@@ -215,7 +219,7 @@ class Link:
             self.abort()
             raise
         finally:
-            self._is_waiting = False
+            self._waiting = None
         self.has_answered = True
         if answer.isError():
             raise DeviceException(answer.exception_code, what)
@@ -223,6 +227,8 @@ class Link:
 
     def _require_client(self, what: str) -> AsyncModbusTcpClient:
         if self._client is None or not self.is_usable:
+            if refusal := self._refusal():
+                raise refusal
             raise LinkUnavailable(f"{what}: the connection to {self} is gone")
         return self._client
 
@@ -237,8 +243,16 @@ class Link:
         if isinstance(error, TimeoutError) and not self._has_heard:
             return Unconfirmed(f"{what}: no answer within {self.endpoint.response_timeout_s:g} s")
         if isinstance(error, OSError) and not isinstance(error, TimeoutError):
+            if refusal := self._refusal():
+                return refusal
             return Unconfirmed(f"{what}: the connection was lost before an answer came")
         return WrongAnswer(f"{what}: what came was not an answer to it")
+
+    def _refusal(self) -> TLSRefused | None:
+        """With TLS 1.3 a PLC looks at our certificate when we are connected: until it said yes, it does nothing."""
+        if self.endpoint.tls is None or self.has_answered or not tls.is_about_us(self._lost_to):
+            return None
+        return TLSRefused(f"{self}: {tls.why_refused(self._lost_to, self.endpoint.tls)}")
 
     def _note_packet(self, is_sending: bool, frame: bytes) -> bytes:
         """See each request before it goes and all that came before pymodbus believes it."""
@@ -247,7 +261,7 @@ class Link:
             self._request = frame
             return frame
         self._has_heard = True
-        wrong = answers.mismatch(self._request, frame) if self._is_waiting else "nobody waits"
+        wrong = answers.mismatch(self._request, frame) if self._waiting else "nobody waits"
         if wrong is None:
             return frame
         self._fail_waiting(WrongAnswer(wrong))
@@ -262,8 +276,17 @@ class Link:
 
         return received
 
+    def _losing(self, lose: Callable[[Exception | None], None]) -> Callable[[Exception | None], None]:
+        """Keep the reason of a loss, which pymodbus drops, before anybody is woken by it."""
+
+        def lost(error: Exception | None) -> None:
+            self._lost_to = error
+            lose(error)
+
+        return lost
+
     def _tell(self, is_sent: bool, raw: bytes) -> None:
-        if self.on_frame is not None:
+        if self.on_frame is not None and not self.is_aside:
             self.on_frame(is_sent, raw)
 
     def _note_connection(self, is_connected: bool) -> None:
@@ -273,28 +296,7 @@ class Link:
             self._fail_waiting(ConnectionResetError("closed by the peer"))
 
     def _fail_waiting(self, error: Exception) -> None:
-        if self._client is not None and self._is_waiting:
+        if self._waiting is not None:
             with contextlib.suppress(asyncio.InvalidStateError):
-                self._client.ctx.response_future.set_exception(error)
-                self._client.ctx.response_future.exception()  # seen: who waits may be cancelled before it wakes
-
-
-def _keeping_failures(
-    create: Callable[[], Coroutine[Any, Any, Any]], failures: list[OSError]
-) -> Callable[[], Coroutine[Any, Any, Any]]:
-    async def created() -> Any:
-        try:
-            return await create()
-        except OSError as error:
-            failures.append(error)
-            raise
-
-    return created
-
-
-def _require_range(address: int, count: int, limit: int) -> None:
-    """pymodbus lets all of these out on the wire."""
-    if not 1 <= count <= limit:
-        raise ValueError(f"{count} addresses in one request; 1 to {limit} are possible")
-    if not 0 <= address <= ADDRESS_SPACE - count:
-        raise ValueError(f"addresses {address} to {address + count - 1}; 0 to {ADDRESS_SPACE - 1} exist")
+                self._waiting.ctx.response_future.set_exception(error)
+                self._waiting.ctx.response_future.exception()  # seen: who waits may be cancelled before it wakes

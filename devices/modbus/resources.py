@@ -1,4 +1,4 @@
-"""What this process needs of its machine to open connections: descriptors and local ports."""
+"""What this process has of its machine: descriptors and local ports to open connections with, and its addresses."""
 
 import errno
 import socket
@@ -17,6 +17,16 @@ def are_left() -> bool:
     try:
         with socket.socket() as trial:
             trial.bind(("127.0.0.1", 0))
+    except OSError:
+        return False
+    return True
+
+
+def is_own_address(address: str) -> bool:
+    """Whether it is an address of this computer: one can listen at it."""
+    try:
+        with socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET) as trial:
+            trial.bind((address, 0))
     except OSError:
         return False
     return True

@@ -5,6 +5,9 @@ from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from enum import StrEnum
 
+from devices.modbus.networks import Networks
+from devices.modbus.tls import Identity
+
 ADDRESS_SPACE = 65536  # addresses a table, 0 to 65535; Modbus V1.1b3 section 4.4
 
 
@@ -134,6 +137,13 @@ class TagSpec:
     """Words for raw numbers: {0: "idle", 3: "jam at infeed"}."""
 
     @property
+    def has_whole_values(self) -> bool:
+        """Its values are whole numbers: an integer type, and neither scale nor offset brings in a fraction."""
+        # The operators of Decimal round at 28 digits, to_integral_value doesn't.
+        is_integer = self.data_type.is_number and not self.data_type.is_float
+        return is_integer and all(part == part.to_integral_value() for part in (self.scale, self.offset))
+
+    @property
     def count(self) -> int:
         """Addresses that the tag covers in its table."""
         if self.table.is_bits:
@@ -183,3 +193,7 @@ class Endpoint:
     pause_after_connect_s: float = 0.0
     pause_between_s: float = 0.0
     """Between two requests, for PLCs that lose the second one otherwise."""
+    networks: Networks = field(default=Networks(), repr=False, compare=False)
+    """Where it may be; no other address is connected to. Not part of what it is: another process may know others."""
+    tls: Identity | None = None
+    """None: plain Modbus TCP."""

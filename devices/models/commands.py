@@ -6,9 +6,10 @@ from django.core.exceptions import ValidationError
 from django.db import models
 
 from devices.modbus.types import TagSpec
-from devices.models import step_rules
+from devices.models import heartbeat_rules, step_rules
 from devices.models.checked import CheckedModel, Fault
 from devices.models.registry import Profile
+from devices.models.stamps import Kind, Stamped, watch
 from devices.models.step_rules import CONDITIONS, Input, Line
 from devices.models.tags import Tag
 from devices.models.text_rules import Between, identifier, printable, printable_lines
@@ -18,7 +19,7 @@ OPERATORS = ["set", "get", *CONDITIONS]
 PARAMETER_TYPES = ["integer", "number", "boolean", "text"]
 
 
-class Command(CheckedModel):
+class Command(Stamped, CheckedModel):
     """A named function of a profile, for example `start_batch`."""
 
     profile = models.ForeignKey(
@@ -79,7 +80,7 @@ class Command(CheckedModel):
             yield "profile", "The steps use tags of the other profile: a command stays with its machine type."
 
 
-class Parameter(CheckedModel):
+class Parameter(Stamped, CheckedModel):
     """A typed, limited input of a command."""
 
     command = models.ForeignKey(
@@ -156,7 +157,7 @@ class Parameter(CheckedModel):
                 yield word, f"Step “{step}” uses this parameter. {fault}"
 
 
-class Step(CheckedModel):
+class Step(Stamped, CheckedModel):
     """One line of a command; its phase says when it runs."""
 
     command = models.ForeignKey(
@@ -262,3 +263,13 @@ class Step(CheckedModel):
         if self.parameter is not None and self.parameter.command_id != command.pk:
             yield "parameter", f"{self.parameter.name} is a parameter of another command."
         yield from step_rules.step_faults(line, profile.limits())
+        if self.operator == "set":
+            yield from self._beaten_faults(line.tag, profile)
+
+    def _beaten_faults(self, tag: TagSpec, profile: Profile) -> Iterator[Fault]:
+        beats = Tag.objects.filter(pk__in=profile.plcs.values("heartbeat_tag"))
+        if name := heartbeat_rules.overlapping(tag, beats):
+            yield "tag", f"A heartbeat to the PLC (tag {name}) is written there: each beat would overwrite this."
+
+
+watch(Kind.REGISTRY, Command, Parameter, Step)

@@ -1,9 +1,13 @@
 """Machine types with their tags, and the PLCs of each type."""
 
+from collections.abc import Iterator
+
 from django.db import models
 
 from devices.modbus.types import Limits, Table, WriteFunctions
-from devices.models.checked import CheckedModel
+from devices.models import heartbeat_rules
+from devices.models.checked import CheckedModel, Fault
+from devices.models.stamps import Kind, Stamped, watch
 from devices.models.text_rules import Between, host, printable, printable_lines, slug
 
 TABLES = {
@@ -17,10 +21,11 @@ WRITE_FUNCTIONS = {
     WriteFunctions.SINGLE: "single only (FC5, FC6)",
     WriteFunctions.MULTIPLE: "multiple only (FC15, FC16)",
 }
+single_host = host  # PLC's own field of that name hides it
 address_range = Between(0, 65535, "addresses count from zero as on the wire; a manual's 40001 is holding register 0")
 
 
-class Profile(CheckedModel):
+class Profile(Stamped, CheckedModel):
     """A machine type: its tags and commands, shared by all PLCs of that type."""
 
     name = models.CharField(
@@ -74,6 +79,13 @@ class Profile(CheckedModel):
         validators=[Between(1, 1968, "1968 is the protocol's own limit")],
         help_text="Most coils that the PLC takes in one request: 1968, for WAGO 750 800.",
     )
+    read_gap_limit = models.PositiveSmallIntegerField(
+        "widest gap read across",
+        default=8,
+        validators=[Between(0, 125)],
+        help_text="Polling reads neighbouring tags in one request, across at most so many addresses that nobody asked "
+        "for. 0 reads only what tags name: choose it where reading an address changes something in the PLC.",
+    )
     write_functions = models.CharField(
         max_length=10,
         choices=WRITE_FUNCTIONS,
@@ -99,7 +111,7 @@ class Profile(CheckedModel):
         )
 
 
-class PLC(CheckedModel):
+class PLC(Stamped, CheckedModel):
     """One registered controller: where it listens, and how it wants to be talked to."""
 
     name = models.CharField(
@@ -132,6 +144,25 @@ class PLC(CheckedModel):
         validators=[Between(0, 255)],
         help_text="Modbus device id, 0 to 255. Most PLCs ignore it; a gateway to serial lines finds the device by it. "
         "Some want 255 or 0.",
+    )
+    uses_tls = models.BooleanField(
+        "Modbus/TCP Security",
+        default=False,
+        help_text="Talk to it over TLS; its port is usually 802 then.",
+    )
+    tls_identity = models.CharField(
+        "TLS identity",
+        max_length=50,
+        blank=True,
+        validators=[slug],
+        help_text="The folder below TLS_DIR on the gateway's computer that holds ca.pem, client.pem and client.key.",
+    )
+    tls_server_name = models.CharField(
+        "name in its certificate",
+        max_length=253,
+        blank=True,
+        validators=[single_host],
+        help_text="The host name or IP address that its certificate must be made for. Empty: the host above.",
     )
     is_enabled = models.BooleanField(
         "enabled", default=True, help_text="A disabled PLC keeps its records and refuses every command."
@@ -187,6 +218,39 @@ class PLC(CheckedModel):
         help_text="Seconds to keep the connection for the next command. 0 closes at once, so that an HMI finds a free "
         "one. Keep it open for PLCs that drop their outputs when the link closes.",
     )
+    heartbeat_tag = models.ForeignKey(
+        "devices.Tag",
+        on_delete=models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="+",
+        verbose_name="heartbeat to the PLC",
+        help_text="For PLCs with a watchdog: this tag is written again and again through a kept connection. A bool is "
+        "toggled, a whole number counts up by one.",
+    )
+    heartbeat_interval_ms = models.PositiveIntegerField(
+        "written every (ms)",
+        default=500,
+        validators=[Between(heartbeat_rules.SHORTEST_BEAT_MS, 60_000)],
+        help_text="Milliseconds between two beats: at most a third of what the PLC's watchdog allows.",
+    )
+    watched_tag = models.ForeignKey(
+        "devices.Tag",
+        on_delete=models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="+",
+        verbose_name="heartbeat of the PLC",
+        help_text="A tag that the PLC's program changes all the time. Standing still, it makes the PLC degraded: the "
+        "program has stopped, though the PLC answers. A counter is better than a bit, which looks still where it "
+        "changes as often as it is read.",
+    )
+    watched_limit_s = models.FloatField(
+        "may stand still (s)",
+        default=5.0,
+        validators=[Between(0.2, 3600)],
+        help_text="Seconds without a change of the PLC's heartbeat before the PLC counts as degraded.",
+    )
 
     class Meta:
         ordering = ["name"]
@@ -195,3 +259,41 @@ class PLC(CheckedModel):
 
     def __str__(self) -> str:
         return self.name
+
+    def faults(self) -> Iterator[Fault]:
+        """What its heartbeats rest on: tags of its own machine type that suit them. And who it is over TLS."""
+        if self.uses_tls and not self.tls_identity:
+            yield "tls_identity", "Name the folder with the certificates: over TLS the PLC must show who it is."
+        if self.profile_id is None:
+            return
+        tags = {field: tag for field in ("heartbeat_tag", "watched_tag") if (tag := getattr(self, field))}
+        foreign = {field: tag for field, tag in tags.items() if tag.profile_id != self.profile_id}
+        for field, tag in foreign.items():
+            yield field, f"{tag.name} belongs to the profile {tag.profile.name}: take a tag of this PLC's own."
+        unusable = [field for field, tag in tags.items() if heartbeat_rules.usable(tag) is None]
+        for field in unusable:
+            yield field, "This tag has mistakes of its own: mend them first."
+        if not foreign and not unusable:
+            yield from self._written_faults()
+            yield from self._watched_faults()
+
+    def _written_faults(self) -> Iterator[Fault]:
+        if self.heartbeat_tag is None:
+            return
+        beat = self.heartbeat_tag.spec()
+        yield from (("heartbeat_tag", fault) for fault in heartbeat_rules.written_faults(beat, self.profile.limits()))
+        if name := heartbeat_rules.overlapping(beat, self.profile.tags.filter(steps__operator="set").distinct()):
+            yield "heartbeat_tag", f"Commands write {name}, which lies there too: each beat would overwrite it."
+
+    def _watched_faults(self) -> Iterator[Fault]:
+        tag = self.watched_tag
+        if tag is None:
+            return
+        if "watched_limit_s" not in self._failed:
+            faults = heartbeat_rules.watched_faults(tag.name, tag.poll_interval_ms, self.watched_limit_s)
+            yield from (("watched_tag", fault) for fault in faults)
+        if self.heartbeat_tag is not None and self.heartbeat_tag.spec().overlaps(tag.spec()):
+            yield "watched_tag", heartbeat_rules.SAME_PLACE
+
+
+watch(Kind.REGISTRY, Profile, PLC)

@@ -59,7 +59,7 @@ class Run(models.Model):
         PLC, on_delete=models.PROTECT, related_name="runs", verbose_name="PLC", help_text="Where it ran."
     )
     plc_name = models.CharField("PLC's name then", max_length=50, help_text="As it was when the run was asked for.")
-    command = models.CharField(max_length=50, help_text="The command's name.")
+    command = models.CharField(max_length=60, help_text="The command's name, or “write” and the tag that was written.")
     parameters = models.JSONField(default=dict, help_text="What it ran with, defaults filled in.")
     caller = models.CharField(max_length=200, help_text="Who asked: an API key or a user.")
     source = models.CharField(max_length=100, blank=True, help_text="The caller's address.")
@@ -82,6 +82,9 @@ class Run(models.Model):
         max_length=255, null=True, help_text="The caller's own name of this request: asked again, it starts nothing."
     )
     fingerprint = models.CharField(max_length=64, blank=True, help_text="Of what was asked for under that key.")
+    process = models.CharField(
+        max_length=100, blank=True, help_text="The server process that carries it out: host, number and a random part."
+    )
     definition = models.ForeignKey(
         Definition, on_delete=models.PROTECT, null=True, related_name="runs", help_text="The command as it stood then."
     )

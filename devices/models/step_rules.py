@@ -247,14 +247,9 @@ def _values_beyond(tag: TagSpec, parameter: Input) -> Iterator[Fault]:
             yield word, f"The {word} of parameter {parameter.name} is more than the tag takes. {error}."
 
 
-def _takes_fractions(tag: TagSpec) -> bool:
-    is_scaled = tag.scale % 1 != 0 or tag.offset % 1 != 0
-    return tag.data_type.is_number and (tag.data_type.is_float or is_scaled)
-
-
 FITS: Mapping[str, Callable[[TagSpec], bool]] = {
     "integer": lambda tag: tag.data_type.is_number,
-    "number": _takes_fractions,
+    "number": lambda tag: tag.data_type.is_number and not tag.has_whole_values,
     "boolean": lambda tag: tag.data_type is DataType.BOOL,
     "text": lambda tag: tag.data_type is DataType.STRING,
 }
@@ -262,7 +257,7 @@ FITS: Mapping[str, Callable[[TagSpec], bool]] = {
 
 
 def _tag_in_words(tag: TagSpec) -> str:
-    whole = " of whole numbers" if tag.data_type.is_number and not _takes_fractions(tag) else ""
+    whole = " of whole numbers" if tag.has_whole_values else ""
     return f"tag {tag.name} is {_article(tag.data_type)}{whole}"
 
 

@@ -129,6 +129,14 @@ def _label_faults(tag: TagSpec) -> Iterator[Fault]:
         yield "labels", f"Two numbers are called {word!r}: a step could not tell which one is meant."
 
 
+def watch_faults(tag: TagSpec, *, poll_interval_ms: int, dead_band: float, is_recorded: bool) -> Iterator[Fault]:
+    """Everything wrong with how a tag is watched."""
+    if dead_band and not tag.data_type.is_number:
+        yield "dead_band", f"A {tag.data_type} is not a number: each change counts, set it to 0."
+    if is_recorded and not poll_interval_ms:
+        yield "is_recorded", "It is never read (polled every 0 ms), so nothing would be recorded."
+
+
 def labels(labels: Any) -> None:
     """Validator of what is stored: a JSON object of numbers (JSON writes them as text) and words."""
     if not isinstance(labels, dict):

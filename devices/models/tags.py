@@ -7,10 +7,11 @@ from django.core.exceptions import ValidationError
 from django.db import models
 
 from devices.modbus.types import ByteOrder, DataType, Table, TagSpec
-from devices.models import step_rules, tag_rules
+from devices.models import heartbeat_rules, step_rules, tag_rules
 from devices.models.checked import CheckedModel, Fault
-from devices.models.registry import TABLES, Profile, address_range
-from devices.models.text_rules import identifier, printable
+from devices.models.registry import PLC, TABLES, Profile, address_range
+from devices.models.stamps import Kind, Stamped, watch
+from devices.models.text_rules import Between, identifier, poll_interval, printable
 
 PLACE_AND_MEANING = (
     "table",
@@ -26,7 +27,7 @@ PLACE_AND_MEANING = (
 )
 
 
-class Tag(CheckedModel):
+class Tag(Stamped, CheckedModel):
     """A named, typed value of a machine type and where it sits in the PLC."""
 
     profile = models.ForeignKey(
@@ -103,6 +104,28 @@ class Tag(CheckedModel):
         help_text="Largest value that may be written, in the unit, after scaling. "
         "A write above it is refused before anything is sent. Reading is not limited.",
     )
+    poll_interval_ms = models.PositiveIntegerField(
+        "polled every (ms)",
+        default=1000,
+        validators=[poll_interval],
+        help_text="Milliseconds between two readings for pages, history and API. Tags of one interval are read "
+        "together. 0: never polled.",
+    )
+    dead_band = models.FloatField(
+        default=0.0,
+        validators=[Between(0, 1e300)],
+        help_text="In the unit of the value: a change that is not larger is neither shown nor recorded. 0: each change "
+        "counts.",
+    )
+    is_recorded = models.BooleanField(
+        "kept in history", default=False, help_text="Its values are kept for trends, for as many days as are set."
+    )
+    record_every_s = models.PositiveIntegerField(
+        "recorded at least every (s)",
+        default=60,
+        validators=[Between(1, 86_400)],
+        help_text="Seconds: also where it does not change, so that a trend shows that it was read.",
+    )
     labels = models.JSONField(
         default=dict,
         blank=True,
@@ -152,10 +175,19 @@ class Tag(CheckedModel):
             return  # the field's own check told
         if self.address is None:
             return
-        faults = list(tag_rules.tag_faults(spec, limits))
+        faults = [*tag_rules.tag_faults(spec, limits), *self._watch_faults(spec)]
         yield from faults
         if not faults and not self._state.adding:
             yield from self._step_faults(spec)
+            yield from self._heartbeat_faults(spec)
+
+    def _watch_faults(self, spec: TagSpec) -> Iterator[Fault]:
+        return tag_rules.watch_faults(
+            spec,
+            poll_interval_ms=self.poll_interval_ms,
+            dead_band=self.dead_band,
+            is_recorded=self.is_recorded,
+        )
 
     def _step_faults(self, spec: TagSpec) -> Iterator[Fault]:
         """A change that would break a command is told here, where it is made, and not at the machine."""
@@ -164,10 +196,22 @@ class Tag(CheckedModel):
             for _, fault in step_rules.step_faults(line, self.profile.limits()):
                 yield self._changed_field(), f"Step “{step}” uses this tag and would no longer work. {fault}"
 
+    def _heartbeat_faults(self, spec: TagSpec) -> Iterator[Fault]:
+        """The same for the PLCs whose heartbeat it is; one of them is enough to tell."""
+        if plc := PLC.objects.filter(heartbeat_tag=self).first():
+            for fault in heartbeat_rules.written_faults(spec, self.profile.limits()):
+                yield self._changed_field(), f"It is the heartbeat to {plc.name}. {fault}"
+        if plc := PLC.objects.filter(watched_tag=self).order_by("watched_limit_s").first():
+            for fault in heartbeat_rules.watched_faults(self.name, self.poll_interval_ms, plc.watched_limit_s):
+                yield "poll_interval_ms", f"It is the heartbeat of {plc.name}. {fault}"
+
     def _changed_field(self) -> str:
         stored = Tag.objects.get(pk=self.pk)
         changed = (name for name in PLACE_AND_MEANING if getattr(stored, name) != getattr(self, name))
         return next(changed, "name")
+
+
+watch(Kind.REGISTRY, Tag)
 
 
 def _plain(number: Decimal) -> Decimal:

@@ -35,6 +35,13 @@ def printable_lines(text: str) -> None:
     _refuse(character for character in text if _is_unprintable(character) and character not in LINE_ENDS)
 
 
+def visible(text: str) -> str:
+    """The text with what cannot be seen written out, for example \\u202e: to show what somebody else typed."""
+    if text.isprintable():
+        return text
+    return "".join(f"\\u{ord(each):04x}" if _is_unprintable(each) else each for each in text)
+
+
 def _is_unprintable(character: str) -> bool:
     return unicodedata.category(character) in UNPRINTABLE and character not in JOINERS
 
@@ -75,6 +82,21 @@ def _require_name(text: str) -> None:
         raise ValidationError(f"{text} is not a whole IP address: four numbers of 0 to 255, for example 192.168.0.10.")
     if not all(HOST_LABEL.match(label) for label in labels):
         raise ValidationError("Not a host name: letters, digits, - and _ in parts divided by points.")
+
+
+def networks(text: str) -> None:
+    """Networks or addresses, divided by commas."""
+    for part in filter(None, (part.strip() for part in text.split(","))):
+        try:
+            ipaddress.ip_network(part)
+        except ValueError as error:
+            raise ValidationError(f"{part} is no network such as 10.1.0.0/16, and no IP address: {error}.") from error
+
+
+def poll_interval(interval_ms: int) -> None:
+    """How often a tag is read: never, or with a pause that a PLC can live with."""
+    if interval_ms and not 50 <= interval_ms <= 3_600_000:
+        raise ValidationError("Must be 0 (never) or 50 to 3600000 milliseconds.")
 
 
 @deconstructible

@@ -1,10 +1,25 @@
 """What can go wrong in a conversation with one machine, in plant words."""
 
-from devices.modbus.errors import LinkUnavailable
+from devices.modbus.errors import LinkUnavailable, Unconfirmed
 
 
 class TurnNotGot(LinkUnavailable):
     """Others kept the PLC busy for the whole wait: nothing was sent."""
+
+
+class TurnsUnavailable(LinkUnavailable):
+    """The turns are shared over Redis, and it does not answer: nothing was sent."""
+
+
+class LeaseLost(Unconfirmed):
+    """The turn could not be kept, and the connection was closed before another process may take it.
+
+    What was under way may have happened.
+    """
+
+
+class TurnGone(LinkUnavailable):
+    """The turn had been lost before this was to be sent, and another process may have it: nothing was sent."""
 
 
 class PLCOffline(LinkUnavailable):
@@ -32,7 +47,7 @@ class InterlockOpen(PhaseError):
 
 
 class ReadBackMismatch(PhaseError):
-    """A parameter was written and does not stand in the PLC as wanted: the machine was not told to act."""
+    """What was written does not stand in the PLC as wanted: of a parameter, before the machine was told to act."""
 
 
 class PLCSaidNo(PhaseError):

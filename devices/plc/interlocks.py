@@ -36,6 +36,8 @@ async def look(session: Session, command: CommandSpec, values: Mapping[str, Valu
     steps = [step for phase in clauses for step in command.of(phase) if _is_known(step, values)]
     waits = command.of(Phase.WAIT)
     waits = waits if all(_is_known(step, values) for step in waits) else ()
+    if not (steps or waits):
+        return ()
     looks = await watch.look(session, (*steps, *waits), values)
     for found in looks:
         found.value  # noqa: B018 - raises where it was not read

@@ -17,10 +17,10 @@ from devices.plc.errors import (
     PLCSaidNo,
     ReadBackMismatch,
 )
-from devices.plc.pool import Turn
 from devices.plc.session import Session
 from devices.plc.specs import CommandSpec, Operator, Phase, StepSpec
 from devices.plc.trace import CUT_SHORT, NotedWrites, Stage, Trace, reason, storable
+from devices.plc.turn import Turn
 from devices.plc.watch import Look
 
 CLEANUP_LIMIT_S = 10.0  # for the whole cleanup, connecting anew included
@@ -63,6 +63,7 @@ class Conversation:
                 await before_trigger()
                 if clock() > self._deadline:
                     raise TimeoutError
+                turn.require()
                 return await self._tell(session, turn)
         except TimeoutError as error:
             raise DeadlinePassed(
@@ -114,7 +115,8 @@ class Conversation:
         with self._trace.noting_failure(*(of(Phase.CHECK) + of(Phase.FAIL_IF) or of(Phase.WAIT))):
             clauses = await interlocks.look(session, self._command, self._values)
         for clause in clauses:
-            self._trace.note(clause.step, read=clause.read, wanted=clause.wanted)
+            told: dict[str, Value] = {} if clause.is_met else {"error": clause.detail}
+            self._trace.note(clause.step, read=clause.read, wanted=clause.wanted, **told)
             if not clause.is_met:
                 raise InterlockOpen(clause.detail)
 
@@ -123,15 +125,17 @@ class Conversation:
         if not steps:
             return
         await self._set(session, steps)
-        await self._read_back(session, tuple(step for step in steps if step.tolerance is not None))
+        for found in await self._look(session, self._command.read_back(Phase.WRITE)):
+            self._require_as_written(found)
 
-    async def _read_back(self, session: Session, steps: Sequence[StepSpec]) -> None:
-        for found in await self._look(session, steps):
-            self._trace.note(found.step, read=found.value)
-            wanted, tag = self._value_of(found.step), found.step.tag
-            if not conditions.is_near(tag, found.value, wanted, found.step.tolerance or 0.0):
-                actual, sent = conditions.say(tag, found.value), conditions.say(tag, wanted)
-                raise ReadBackMismatch(f"{tag.name} was written as {sent} and reads back as {actual}")
+    def _require_as_written(self, found: Look) -> None:
+        with self._trace.noting_failure(found.step):
+            actual = found.value  # raises where the PLC did not tell it
+        self._trace.note(found.step, read=actual)
+        wanted, tag = self._value_of(found.step), found.step.tag
+        if not conditions.is_near(tag, actual, wanted, found.step.tolerance or 0.0):
+            sent, found_now = conditions.say(tag, wanted), conditions.say(tag, actual)
+            raise ReadBackMismatch(f"{tag.name} was written as {sent} and reads back as {found_now}")
 
     async def _set(self, session: Session, steps: tuple[StepSpec, ...]) -> None:
         values = [(step.tag, self._value_of(step)) for step in steps]
@@ -149,7 +153,7 @@ class Conversation:
             for _, together in groupby(self._command.of(Phase.WAIT), key=lambda step: step.position):
                 await self._wait(session, tuple(together), self._command.of(Phase.FAIL_IF))
             self._trace.stage = Stage.CONFIRMED
-            result = await self._read(session, self._command.of(Phase.READ))
+            result = await self._read(session)
             await self._clean_up(session)
         except HandshakeIncomplete:
             raise  # the PLC answered, and its handshake does not end: a second time would say the same
@@ -203,16 +207,22 @@ class Conversation:
 
     def _note_last(self, looks: Sequence[Look], fault: Mapping[str, Value]) -> None:
         for found in looks:
-            told = {} if found.step.phase is Phase.FAIL_IF else fault
+            is_error = found.step.phase is Phase.FAIL_IF
+            told = ({"error": "reported by the PLC"} if found.is_met else {}) if is_error else fault
             self._trace.note(found.step, read=found.read, wanted=found.wanted, **told)
 
     async def _look(self, session: Session, steps: Sequence[StepSpec]) -> tuple[Look, ...]:
         with self._trace.noting_failure(*steps):
             return await watch.look(session, steps, self._values)
 
-    async def _read(self, session: Session, steps: Sequence[StepSpec]) -> dict[str, Value]:
+    async def _read(self, session: Session) -> dict[str, Value]:
+        """What was triggered, where it is to be read back; and the result, in the same request where they touch."""
+        written, steps = self._command.read_back(Phase.TRIGGER), self._command.of(Phase.READ)
+        looks = await self._look(session, (*written, *steps))
+        for found in looks[: len(written)]:
+            self._require_as_written(found)
         result = {}
-        for found in await self._look(session, steps):
+        for found in looks[len(written) :]:
             with self._trace.noting_failure(found.step):
                 found.value  # noqa: B018 - raises where the PLC did not tell it
             self._trace.note(found.step, read=found.read)
@@ -238,6 +248,10 @@ class Conversation:
     async def _clean_up_after_error(self, session: Session, turn: Turn) -> None:
         """Leave the machine clean where that is possible; the first error is the one to tell."""
         if not self._command.of(Phase.CLEANUP) or self._trace.stage is Stage.BEFORE:
+            return
+        if turn.is_lost:
+            self._trace.remark("cleanup not done: the turn was lost, another process may talk to the PLC now")
+            self._trace.is_clean = False
             return
         try:
             if session.is_usable:

@@ -2,115 +2,31 @@
 
 import asyncio
 import contextvars
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+import logging
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import (
+    AbstractAsyncContextManager,
+    asynccontextmanager,
+    contextmanager,
+    nullcontext,
+)
 from dataclasses import replace
 from itertools import count
 
 from devices.modbus import resources
-from devices.modbus.errors import LinkUnavailable, ModbusError, NoResources, WrongAnswer
-from devices.modbus.link import Link, OnFrame
+from devices.modbus.errors import LinkUnavailable, ModbusError, WrongAnswer
+from devices.modbus.link import Link
 from devices.plc.errors import PLCOffline, PoolClosed
 from devices.plc.health import PROBE_FIRST_S, PROBE_LONGEST_S, Health, HealthState, probe_delay_s
-from devices.plc.session import Session
+from devices.plc.leases import Lease, Leases
+from devices.plc.peer import Peer
+from devices.plc.session import Aside, Session
 from devices.plc.specs import PLCSpec, Priority
-from devices.plc.turns import Turns
+from devices.plc.turn import Turn
+
+logger = logging.getLogger(__name__)
 
 OnHealth = Callable[[PLCSpec, Health], None]
-
-
-class Peer:
-    """One PLC as the pool sees it: its queue, its kept links, its health."""
-
-    def __init__(self, plc: PLCSpec) -> None:
-        self.plc = plc
-        self.turns = Turns()
-        self.kept: dict[Link, asyncio.TimerHandle] = {}
-        self.health = Health()
-        self.probing: asyncio.Task[None] | None = None
-
-    def take_kept(self) -> Link | None:
-        """A kept link that still stands, if there is one; dead ones are dropped on the way."""
-        while self.kept:
-            link, expiry = self.kept.popitem()
-            expiry.cancel()
-            if link.is_usable and link.endpoint == self.plc.endpoint:
-                return link
-            link.abort()
-        return None
-
-    def keep(self, link: Link, keep_open_s: float) -> None:
-        """Hold the link for the next user, then close it."""
-        self.kept[link] = asyncio.get_running_loop().call_later(keep_open_s, self._expire, link)
-
-    def _expire(self, link: Link) -> None:
-        del self.kept[link]
-        link.abort()
-
-    def forget(self) -> None:
-        """Drop all that was learnt and held under the old settings."""
-        for link, expiry in self.kept.items():
-            expiry.cancel()
-            link.abort()
-        self.kept.clear()
-        if self.probing is not None:
-            self.probing.cancel()
-        self.probing = None
-        self.health = Health()
-
-
-class Turn:
-    """The right to talk to one PLC, held for a block; its sessions open and close connections within it."""
-
-    def __init__(self, pool: "Pool", peer: Peer, plc: PLCSpec) -> None:
-        self._pool = pool
-        self._peer = peer
-        self.plc = plc
-
-    @asynccontextmanager
-    async def session(self, on_frame: OnFrame | None = None) -> AsyncIterator[Session]:
-        """Connect (or take the kept connection) and lend it for the block; one at a time.
-
-        `on_frame` hears all that goes over the wire in this block, and nothing of the next one's.
-        """
-        link = self._peer.take_kept() or await self._connect(on_frame)
-        link.on_frame = on_frame
-        session = Session(link, self.plc)
-        try:
-            yield session
-        except WrongAnswer as error:
-            self._pool.note_wrong_answer(self._peer, str(error))
-            raise
-        except LinkUnavailable as error:
-            if not link.has_answered:
-                self._pool.note_failure(self._peer, str(error))
-            raise
-        finally:
-            session.end()
-            link.on_frame = None
-            await self._give_back(link)
-
-    async def _connect(self, on_frame: OnFrame | None) -> Link:
-        link = Link(self.plc.endpoint)
-        link.on_frame = on_frame  # some say something unasked as soon as they are connected to
-        try:
-            await link.open()
-        except NoResources:
-            self._pool.note_shortage()
-            raise
-        except LinkUnavailable as error:
-            self._pool.note_failure(self._peer, str(error))
-            raise
-        return link
-
-    async def _give_back(self, link: Link) -> None:
-        """Keep the link only if it is wanted and its last exchange was answered and matched."""
-        if link.has_answered:
-            self._pool.note_success(self._peer)
-        if self.plc.keep_open_s > 0 and link.is_usable and link.has_answered and not self._pool.is_closed:
-            self._peer.keep(link, self.plc.keep_open_s)
-        else:
-            await link.close()
 
 
 class Pool:
@@ -119,11 +35,14 @@ class Pool:
     def __init__(
         self,
         *,
+        leases: Leases | None = None,
         on_health: OnHealth | None = None,
         probe_first_s: float = PROBE_FIRST_S,
         probe_longest_s: float = PROBE_LONGEST_S,
     ) -> None:
         self.is_closed = False
+        self.leases = leases
+        """Where other processes talk to the same PLCs; without them all turns are this process's own."""
         self._peers: dict[int, Peer] = {}
         self._is_short = False
         self._on_health = on_health
@@ -140,16 +59,51 @@ class Pool:
             yield session
 
     @asynccontextmanager
-    async def turn(self, plc: PLCSpec, priority: Priority = Priority.COMMAND) -> AsyncIterator[Turn]:
-        """Wait for the turn only; for who must write a record between turn and connection."""
+    async def turn(
+        self, plc: PLCSpec, priority: Priority = Priority.COMMAND, *, timeout_s: float | None = None
+    ) -> AsyncIterator[Turn]:
+        """Wait for the turn only, as long as the PLC's settings say; for who must write a record before he connects."""
         peer = self._peer_of(plc)
         self._require_reachable(peer, priority)
-        async with peer.turns.take(limit=plc.max_connections, priority=priority, timeout_s=plc.turn_timeout_s):
+        limit_s = plc.turn_timeout_s if timeout_s is None else timeout_s
+        end_s = asyncio.get_running_loop().time() + limit_s
+        async with peer.turns.take(limit=plc.max_connections, priority=priority, timeout_s=limit_s):
             self._require_reachable(peer, priority)
-            yield Turn(self, peer, plc)
+            async with self._lease(plc, priority, end_s) as lease:
+                self._require_reachable(peer, priority)
+                yield Turn(self, peer, plc, priority, lease)
+
+    @asynccontextmanager
+    async def aside(self, plc: PLCSpec, *, timeout_s: float) -> AsyncIterator[Session]:
+        """Lend a session for an exchange that must not wait for the turn, which a command may hold for long.
+
+        Over a connection that stands, between two exchanges of whoever uses it; it is kept open for longer then.
+        Where there is none, in a turn of its own, for which it waits so many seconds. Raises as `session` does.
+        """
+        peer = self._peer_of(plc)
+        link = peer.open_link()
+        if link is None:
+            async with self.turn(plc, Priority.HEARTBEAT, timeout_s=timeout_s) as turn, turn.session() as session:
+                yield session
+            return
+        aside = Aside(link, plc)
+        try:
+            with self.noting(peer, link), peer.holding(link):
+                yield aside
+        finally:
+            aside.end()
+            if link.is_usable and link.has_answered:
+                self.note_success(peer)
 
     def is_free(self, plc: PLCSpec) -> bool:
         """A command that asks now gets its turn at once, if nothing is awaited in between."""
+        return self.leases is None and self._is_free_here(plc)
+
+    def has_room(self, plc: PLCSpec) -> bool:
+        """Who asks now gets his turn, or may wait for it: not as many as may wait do."""
+        return self._is_free_here(plc) or self.waiting(plc) < plc.max_waiting
+
+    def _is_free_here(self, plc: PLCSpec) -> bool:
         peer = self._peer_of(plc)
         is_away = self.is_closed or peer.health.state is HealthState.OFFLINE
         return not is_away and peer.turns.is_free(plc.max_connections)
@@ -157,6 +111,11 @@ class Pool:
     def waiting(self, plc: PLCSpec) -> int:
         """How many wait for a turn with this PLC."""
         return self._peer_of(plc).turns.waiting
+
+    def is_idle(self, plc_id: int) -> bool:
+        """Nobody of this process talks to a PLC, or waits to."""
+        peer = self._peers.get(plc_id)
+        return peer is None or not (peer.turns.holders or peer.turns.waiting)
 
     def health(self, plc_id: int) -> Health:
         """What is known of a PLC's reachability."""
@@ -190,6 +149,25 @@ class Pool:
         await asyncio.gather(*probes, return_exceptions=True)
         await asyncio.sleep(0)
 
+    @contextmanager
+    def noting(self, peer: Peer, link: Link) -> Iterator[None]:
+        """What goes wrong with a link within the block tells of the PLC's health."""
+        try:
+            yield
+        except WrongAnswer as error:
+            self.note_wrong_answer(peer, str(error))
+            raise
+        except LinkUnavailable as error:
+            if not link.has_answered:
+                self.note_failure(peer, str(error))
+            raise
+
+    def _lease(self, plc: PLCSpec, priority: Priority, end_s: float) -> AbstractAsyncContextManager[Lease | None]:
+        if self.leases is None:
+            return nullcontext()
+        left_s = max(0.0, end_s - asyncio.get_running_loop().time())
+        return self.leases.hold(plc.id, limit=plc.max_connections, priority=priority, timeout_s=left_s)
+
     def note_success(self, peer: Peer) -> None:
         """The PLC answered."""
         self._change_health(peer, peer.health.after_success(asyncio.get_running_loop().time()))
@@ -207,12 +185,12 @@ class Pool:
 
     def _change_health(self, peer: Peer, health: Health) -> None:
         before, peer.health = peer.health, health
-        told = [(known.state, known.reason, known.mark) for known in (before, health)]
+        told = [(known.state, known.reason, known.mark, known.next_try_s) for known in (before, health)]
         if self._on_health and told[0] != told[1]:
             self._on_health(peer.plc, health)
 
     def _peer_of(self, plc: PLCSpec) -> Peer:
-        peer = self._peers.setdefault(plc.id, Peer(plc))
+        peer = self._peers.get(plc.id) or self._peers.setdefault(plc.id, Peer(plc))
         if _policy(peer.plc) != _policy(plc):
             peer.forget()
         peer.plc = plc
@@ -235,7 +213,7 @@ class Pool:
         try:
             for tries in count():
                 delay_s = probe_delay_s(tries, first_s=self._probe_first_s, longest_s=self._probe_longest_s)
-                peer.health = replace(peer.health, next_try_s=clock() + delay_s)
+                self._change_health(peer, replace(peer.health, next_try_s=clock() + delay_s))
                 await asyncio.sleep(delay_s)
                 if await self._answers(peer.plc):
                     return
@@ -248,6 +226,10 @@ class Pool:
             async with self.session(plc, Priority.PROBE) as session:
                 await session.prove()
         except ModbusError:
+            return False
+        except Exception:
+            # It must go on: nobody else looks for a PLC that is offline, and all callers are refused.
+            logger.exception("looking for %s met a bug", plc.name)
             return False
         return True
 

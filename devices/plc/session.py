@@ -1,7 +1,7 @@
 """An exclusive, bounded use of a link: typed reads and writes of tags. Dead after its block."""
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
 
 from devices.modbus import codec
 from devices.modbus.blocks import Block, Read, Write, merge_reads, merge_writes
@@ -21,9 +21,11 @@ Reading = Value | DeviceException
 class Session:
     """What a pool lends: the only way to talk to a PLC."""
 
-    def __init__(self, link: Link, plc: PLCSpec) -> None:
+    def __init__(self, link: Link, plc: PLCSpec, *, require_turn: Callable[[], None] = lambda: None) -> None:
+        """`require_turn` raises TurnGone where another process may have the turn: it is asked before each write."""
         self._link = link
         self._plc = plc
+        self._require_turn = require_turn
         self._is_over = False
 
     @property
@@ -33,7 +35,7 @@ class Session:
 
     async def read(self, tag: TagSpec) -> Value:
         """Read one tag now."""
-        return codec.decode(tag, await self._read_words(tag.table, tag.address, tag.count))
+        return codec.decode(tag, await self.read_words(tag.table, tag.address, tag.count))
 
     async def read_all(self, tags: Sequence[TagSpec]) -> tuple[Reading, ...]:
         """Read several tags now, in their order; those that touch each other come in one request, of one moment.
@@ -45,6 +47,18 @@ class Session:
             readings |= await self._read_block(block, tags)
         return tuple(readings[place] for place in range(len(tags)))
 
+    async def read_words(self, table: Table, address: int, count: int) -> Words:
+        """Read bits or registers as they are, in one request. DeviceException where the PLC refuses it."""
+        async with self._line() as link:
+            was_proven = link.has_answered
+            try:
+                return await link.read(table, address, count)
+            except (Unconfirmed, WrongAnswer) as error:
+                if was_proven:
+                    raise
+                # Only a harmless read went out: the machine was told nothing.
+                raise LinkUnavailable(f"{link}: connected, but not served ({error})") from error
+
     def reads_at_once(self, tags: Sequence[TagSpec]) -> bool:
         """Whether all of them come in one request."""
         return len(self._blocks(tags)) == 1
@@ -54,7 +68,7 @@ class Session:
 
     async def _read_block(self, block: Block, tags: Sequence[TagSpec]) -> dict[int, Reading]:
         try:
-            words = await self._read_words(block.table, block.address, block.count)
+            words = await self.read_words(block.table, block.address, block.count)
         except DeviceException as error:
             if len(block.members) == 1:
                 return {block.members[0]: error}
@@ -104,7 +118,7 @@ class Session:
         if link.has_answered:
             return
         try:
-            await self._read_words(self._plc.probe_table, self._plc.probe_address, 1)
+            await self.read_words(self._plc.probe_table, self._plc.probe_address, 1)
         except DeviceException:
             return
 
@@ -114,7 +128,7 @@ class Session:
 
     async def _with_neighbours(self, tag: TagSpec, words: Words) -> Words:
         try:
-            (word,) = await self._read_words(tag.table, tag.address, 1)
+            (word,) = await self.read_words(tag.table, tag.address, 1)
         except DeviceException as error:
             if error.code in BUSY | REFUSALS:
                 raise
@@ -125,26 +139,35 @@ class Session:
     async def _send(self, writes: Sequence[Write], sending: Sending) -> None:
         values = iter(writes)
         for request in merge_writes(writes, self._plc.limits):
-            with sending(_values_within(request, values)):
-                await self._open_link().write(
-                    request.table, request.address, request.words, self._plc.limits.write_functions
-                )
+            async with self._line() as link:
+                with sending(_values_within(request, values)):
+                    # Whoever has the turn now has parameters of his own there.
+                    self._require_turn()
+                    await link.write(request.table, request.address, request.words, self._plc.limits.write_functions)
 
-    async def _read_words(self, table: Table, address: int, count: int) -> Words:
-        link = self._open_link()
-        was_proven = link.has_answered
-        try:
-            return await link.read(table, address, count)
-        except (Unconfirmed, WrongAnswer) as error:
-            if was_proven:
-                raise
-            # Only a harmless read went out: the machine was told nothing.
-            raise LinkUnavailable(f"{link}: connected, but not served ({error})") from error
+    @asynccontextmanager
+    async def _line(self) -> AsyncIterator[Link]:
+        """The link, for one exchange; between two of them somebody may speak aside."""
+        async with self._open_link().line:
+            yield self._open_link()
 
     def _open_link(self) -> Link:
         if self._is_over:
             raise SessionClosed("this session's block has ended")
         return self._link
+
+
+class Aside(Session):
+    """Talks over a link between two exchanges of whoever uses it, who hears nothing of it."""
+
+    @asynccontextmanager
+    async def _line(self) -> AsyncIterator[Link]:
+        async with super()._line() as link:
+            link.is_aside = True
+            try:
+                yield link
+            finally:
+                link.is_aside = False
 
 
 def _values_within(request: Write, values: Iterator[Write]) -> int:

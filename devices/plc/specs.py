@@ -11,6 +11,7 @@ class Priority(IntEnum):
     """Who goes first when several wait for one PLC; the smaller number wins."""
 
     COMMAND = 0
+    HEARTBEAT = 3
     PROBE = 5
     POLL = 10
 
@@ -100,7 +101,10 @@ class StepSpec:
     message: str = ""
     """What to tell the caller when the step is not met; of a `fail_if`, when it is."""
     tolerance: float | None = None
-    """Of a `write`: read back and accepted within this distance, in the tag's unit; None: not read back."""
+    """Read back and accepted within this distance, in the tag's unit; None: not read back.
+
+    Of a `write`, before the machine is told; of the `trigger`, together with the result.
+    """
     is_applied: bool = False
     """Of a `fail_if`: where it holds, the machine acted nevertheless."""
 
@@ -126,11 +130,49 @@ class CommandSpec:
     @property
     def looks_first(self) -> bool:
         """Something is looked at between its turn and its trigger, and may keep the trigger back."""
-        return any(step.phase in LOOKS or step.tolerance is not None for step in self.steps)
+        return bool(self.read_back(Phase.WRITE)) or any(step.phase in LOOKS for step in self.steps)
 
     def of(self, phase: Phase) -> tuple[StepSpec, ...]:
         """The steps of one phase, in their order."""
         return tuple(step for step in self.steps if step.phase is phase)
+
+    def read_back(self, phase: Phase) -> tuple[StepSpec, ...]:
+        """Those steps of a phase whose values are read back."""
+        return tuple(step for step in self.of(phase) if step.tolerance is not None)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PollSpec:
+    """A tag as it is watched: how often it is read, what counts as a change, what is kept of it."""
+
+    tag: TagSpec
+    description: str = ""
+    is_writable: bool = False
+    """PLCs of this profile know a request that writes it whole."""
+    interval_s: float = 1.0
+    """Between two readings; tags of one interval are read together. 0: never polled."""
+    dead_band: float = 0.0
+    """In the tag's unit: a change that is not larger is neither shown nor recorded."""
+    is_recorded: bool = False
+    record_every_s: float = 60.0
+    """Recorded at least so often, also without a change."""
+
+    @property
+    def old_after_s(self) -> float:
+        """From this age on its value is not to be taken for the present one: three rounds have passed without it."""
+        return max(3 * self.interval_s, self.interval_s + 2.0)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class HeartbeatSpec:
+    """What is written for the PLC's watchdog, and what its program shows of its own life."""
+
+    written: TagSpec | None = None
+    """A bool is toggled, a whole number counts up by one."""
+    interval_s: float = 0.5
+    watched: TagSpec | None = None
+    limit_s: float = 5.0
+    """How long the watched tag may stand still."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -145,6 +187,8 @@ class PLCSpec:
     profile: str = ""
     is_enabled: bool = True
     limits: Limits = field(default_factory=Limits)
+    read_gap: int = 0
+    """Widest gap between two values, in addresses, that polling reads across."""
     probe_table: Table = Table.HOLDING_REGISTER
     probe_address: int = 0
     """Read once on a fresh connection before anything is written: it proves that the PLC serves us."""
@@ -156,3 +200,6 @@ class PLCSpec:
     """How long a connection is kept for the next user after an answered exchange; 0 closes at once."""
     tags: Mapping[str, TagSpec] = field(default_factory=dict)
     commands: Mapping[str, CommandSpec] = field(default_factory=dict)
+    polls: Mapping[str, PollSpec] = field(default_factory=dict)
+    """Every tag by name, as it is watched."""
+    heartbeat: HeartbeatSpec = HeartbeatSpec()

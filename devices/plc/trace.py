@@ -36,6 +36,8 @@ class Trace:
     """The timeline of one command, ready to be stored as JSON."""
 
     clock: Callable[[], float] = time.monotonic
+    on_entry: Callable[[], None] | None = None
+    """Called after each line that is added; it must not raise, since a command is under way."""
     entries: list[dict[str, Any]] = field(default_factory=list)
     frames: Frames = field(default_factory=Frames)
     stage: Stage = Stage.BEFORE
@@ -48,19 +50,16 @@ class Trace:
 
     def note(self, step: StepSpec, **facts: Value | tuple[Value, ...] | None) -> None:
         """Add a step with what was `sent`, or `read` and `wanted`, and `error` where it failed."""
-        self.entries.append(
-            {
-                "at_ms": self._now_ms(),
-                "phase": step.phase.value,
-                "tag": step.tag.name,
-                "operator": step.operator.value,
-                **{name: value if value is None else storable(value) for name, value in facts.items()},
-            }
+        self._add(
+            phase=step.phase.value,
+            tag=step.tag.name,
+            operator=step.operator.value,
+            **{name: value if value is None else storable(value) for name, value in facts.items()},
         )
 
     def remark(self, text: str) -> None:
         """Add a line that belongs to no step."""
-        self.entries.append({"at_ms": self._now_ms(), "note": text})
+        self._add(note=text)
 
     def note_frame(self, is_sent: bool, raw: bytes) -> None:
         """Keep what went over the wire; it belongs to the line that is noted next, when its step is done."""
@@ -75,6 +74,11 @@ class Trace:
             for step in steps:
                 self.note(step, error=reason(error))
             raise
+
+    def _add(self, **line: Any) -> None:
+        self.entries.append({"at_ms": self._now_ms(), **line})
+        if self.on_entry is not None:
+            self.on_entry()
 
     def _now_ms(self) -> float:
         return round((self.clock() - self.started) * 1000, 1)

@@ -29,6 +29,13 @@ class Turns:
         """How many wait."""
         return sum(not future.done() for _, _, future in self._waiting)
 
+    def is_wanted(self, priority: Priority) -> bool:
+        """Somebody who goes first waits for a turn, and would get the one that is held at this priority."""
+        return any(
+            waits < priority and not future.done() and not (waits is Priority.COMMAND and self._has_command)
+            for waits, _, future in self._waiting
+        )
+
     def is_free(self, limit: int) -> bool:
         """A command that asks now need not wait."""
         return self.holders < limit and not self._has_command and not self.waiting
@@ -37,7 +44,10 @@ class Turns:
     async def take(self, *, limit: int, priority: Priority, timeout_s: float) -> AsyncIterator[None]:
         """Wait for a turn, hold it for the block. TurnNotGot after `timeout_s` seconds."""
         self._limit = limit
-        await self._wait(priority, timeout_s)
+        if not self._waiting and self._has_room(priority):
+            self._hold(priority)
+        else:
+            await self._wait(priority, timeout_s)
         try:
             yield
         finally:
@@ -82,12 +92,17 @@ class Turns:
         waiting, self._waiting = self._waiting, []
         for waiter in waiting:
             priority, _, future = waiter
-            is_command = priority is Priority.COMMAND
             if future.done():
                 continue
-            if self.holders >= self._limit or (is_command and self._has_command):
+            if not self._has_room(priority):
                 self._waiting.append(waiter)
                 continue
-            self.holders += 1
-            self._has_command = self._has_command or is_command
+            self._hold(priority)
             future.set_result(None)
+
+    def _has_room(self, priority: Priority) -> bool:
+        return self.holders < self._limit and not (priority is Priority.COMMAND and self._has_command)
+
+    def _hold(self, priority: Priority) -> None:
+        self.holders += 1
+        self._has_command = self._has_command or priority is Priority.COMMAND

@@ -41,6 +41,8 @@ class Look:
 
 async def look(session: Session, steps: Sequence[StepSpec], values: Mapping[str, Value]) -> tuple[Look, ...]:
     """Look at each step's condition once, now; what is given last is read last."""
+    if not steps:
+        return ()
     readings = await session.read_all([step.tag for step in steps])
     return tuple(
         Look(step=step, wanted=conditions.operand(step, values), read=None, refusal=reading)

@@ -36,7 +36,7 @@ class BatchMachine:
         self.cycle_s = cycle_s
         self.nok_share = nok_share
         self.state = MachineState.IDLE
-        self._random = Random(seed)  # noqa: S311 - failing parts are no secret
+        self._random = Random(seed)  # failing parts are no secret  # noqa: S311  # nosec B311
         self._batch_size = self._nok_num = 0
         self._good = self._nok = self._nok_in_a_row = self._batch_number = 0
         self._error_code = self._heartbeat = 0

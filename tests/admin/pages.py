@@ -10,8 +10,8 @@ ADMIN = "/admin/devices/"
 
 
 def fields_of(client: Client, address: str) -> dict[str, Any]:
-    """What the page's form would send if nothing were typed."""
-    page = client.get(ADMIN + address)
+    """What the page's form would send if nothing were typed; of the registry where no address is absolute."""
+    page = client.get(address if address.startswith("/") else ADMIN + address)
     assert page.status_code == 200, (page.status_code, page.get("Location"))
     forms = [page.context["adminform"].form]
     for inline in page.context["inline_admin_formsets"]:

@@ -1,10 +1,14 @@
 """An engineer describes a command: parameters and steps on one page, checked together."""
 
-import pytest
+from functools import partial
 
-from devices.models import Command, Parameter, Step
+import pytest
+from django.contrib.auth.models import User
+
+from devices.models import Command, Parameter, Right, Step
 from devices.models.sequence_rules import NOT_SENT
 from devices.models.step_rules import NOTHING_TO_WAIT_FOR
+from tests.access import grant
 from tests.admin import pages
 from tests.models import rows
 
@@ -421,6 +425,53 @@ class TestParameterRow:
         pages.change_row(fields, "steps", 0, tag=tags["start"])
         assert pages.send(engineer, change, fields) == []
         assert Parameter.objects.get().default is True
+
+
+class TestALimitedParameter:
+    """Somebody was granted the command up to a highest value of it."""
+
+    TOLD = "batch_size has a highest value in what was granted to user otto."
+
+    @pytest.fixture
+    def granted(self, profile, command):
+        plc = rows.stored(rows.plc(profile, area="Hall A"))
+        otto = User.objects.create_user("otto")
+        return partial(grant, otto, Right.EXECUTE, ceilings={"batch_size": 500}), plc
+
+    @pytest.mark.parametrize("place", [{}, {"area": "Hall A"}, {"commands": "start_batch"}, "plc"])
+    def test_keeps_name_and_type(self, engineer, change, granted, place):
+        give, plc = granted
+        give(**({"plc": plc} if place == "plc" else place))
+        for typed in ({"name": "amount"}, {"data_type": "text"}):
+            fields = pages.fields_of(engineer, change)
+            pages.change_row(fields, "parameters", 0, **typed)
+            complaints = [text for text in pages.send(engineer, change, fields) if self.TOLD in text]
+            assert [text.partition(":")[0] for text in complaints] == ["parameters-0-name"]
+        assert Parameter.objects.values_list("name", "data_type").get() == ("batch_size", "integer")
+
+    def test_stays(self, engineer, change, granted):
+        granted[0]()
+        fields = pages.fields_of(engineer, change)
+        pages.change_row(fields, "parameters", 0, DELETE="on")
+        pages.change_row(fields, "steps", 1, value="15")
+        pages.change_row(fields, "steps", 0, value="15")
+        assert [text for text in pages.send(engineer, change, fields) if text.startswith(f"parameters: {self.TOLD}")]
+        assert Parameter.objects.get().name == "batch_size"
+
+    def test_is_changed_otherwise(self, engineer, change, granted):
+        granted[0]()
+        fields = pages.fields_of(engineer, change)
+        pages.change_row(fields, "parameters", 0, maximum="9000", label="How many")
+        assert pages.send(engineer, change, fields) == []
+        assert Parameter.objects.get().maximum == 9000
+
+    @pytest.mark.parametrize("elsewhere", [{"area": "Hall B"}, {"commands": "reset"}, {"ceilings": {"speed": 5}}])
+    def test_of_another_command_or_place_holds_nothing_back(self, engineer, change, granted, elsewhere):
+        granted[0](**elsewhere)
+        fields = pages.fields_of(engineer, change)
+        pages.change_row(fields, "parameters", 0, name="amount")
+        assert pages.send(engineer, change, fields) == []
+        assert Parameter.objects.get().name == "amount"
 
 
 class TestTampering:

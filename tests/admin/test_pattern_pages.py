@@ -8,8 +8,9 @@ from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import Permission, User
 from django.test import Client
 
-from devices.models import Command, Step
+from devices.models import Command, Right, Step
 from devices.models.patterns import PATTERNS
+from tests.access import grant
 from tests.admin import pages
 from tests.models import rows
 
@@ -261,6 +262,7 @@ class TestRights:
     @pytest.fixture
     def colleague(self, transactional_db) -> Client:
         user = User.objects.create_user("colleague", is_staff=True)
+        grant(user, Right.ADMINISTER)
         client = Client()
         client.force_login(user)
         return client

@@ -99,3 +99,59 @@ class TestDeletion:
         engineer.post(address, {"action": "delete_selected", "_selected_action": [plc.pk], "post": "yes"})
         assert PLC.objects.exists()
         assert Run.objects.exists()
+
+
+class TestHeartbeats:
+    @pytest.fixture
+    def counter(self, profile):
+        return rows.stored(rows.register(profile, name="beat", address=100))
+
+    def test_are_chosen_among_the_tags_of_its_own_profile(self, engineer, profile, counter):
+        rows.stored(rows.register(rows.stored(rows.profile(name="oven")), name="of_an_oven"))
+        plc = rows.stored(rows.plc(profile))
+        for address in (f"plc/{plc.pk}/change/", f"plc/add/?profile={profile.pk}"):
+            page = engineer.get(pages.ADMIN + address).content.decode()
+            assert page.count("beat · 4x holding 100 · uint16") == 2
+            assert "of_an_oven" not in page
+
+    @pytest.mark.parametrize("profile_ref", ["", "abc", "-1", "9" * 30, "²"])
+    def test_of_a_new_plc_are_none_before_its_profile_is_known(self, engineer, counter, profile_ref):
+        page = engineer.get(f"/admin/devices/plc/add/?profile={profile_ref}")
+        assert page.status_code == 200
+        assert "beat ·" not in page.content.decode()
+
+    def test_are_stored(self, engineer, profile, fields, counter):
+        ack = profile.tags.get(name="ack")
+        sent = {"heartbeat_tag": counter.pk, "heartbeat_interval_ms": 250, "watched_tag": ack.pk, "watched_limit_s": 4}
+        assert pages.send(engineer, ADD, fields | sent) == []
+        plc = PLC.objects.get()
+        assert (plc.heartbeat_tag, plc.heartbeat_interval_ms) == (counter, 250)
+        assert (plc.watched_tag, plc.watched_limit_s) == (ack, 4.0)
+
+    @pytest.mark.parametrize(
+        ("field", "wrong", "words"),
+        [
+            ("heartbeat_tag", {"heartbeat_tag": "ack"}, "can only be read"),
+            ("heartbeat_interval_ms", {"heartbeat_interval_ms": 10}, "50 to 60000"),
+            ("watched_tag", {"watched_tag": "ack", "watched_limit_s": 2}, "at least 3 times"),
+            ("watched_tag", {"watched_tag": "beat", "heartbeat_tag": "beat"}, "our writing"),
+            ("watched_limit_s", {"watched_limit_s": 0}, "0.2 to 3600"),
+        ],
+    )
+    def test_tell_a_mistake_at_their_field(self, engineer, profile, fields, counter, field, wrong, words):
+        tags = {tag.name: tag.pk for tag in profile.tags.all()}
+        (complaint,) = pages.send(
+            engineer, ADD, fields | {name: tags.get(value, value) for name, value in wrong.items()}
+        )
+        assert complaint.startswith(f"{field}: ")
+        assert words in complaint
+        assert not PLC.objects.exists()
+
+    def test_do_not_stay_when_the_plc_becomes_another_machine(self, engineer, profile, counter):
+        plc = rows.stored(rows.plc(profile, heartbeat_tag=counter))
+        other = rows.stored(rows.profile(name="oven"))
+        address = f"plc/{plc.pk}/change/"
+        sent = pages.fields_of(engineer, address) | {"profile": other.pk}
+        (complaint,) = pages.send(engineer, address, sent)
+        assert complaint.startswith("heartbeat_tag: beat belongs to the profile batch-machine")
+        assert pages.send(engineer, address, sent | {"heartbeat_tag": ""}) == []

@@ -1,5 +1,7 @@
 """An engineer describes a machine type: what is right is stored, what is wrong is told where it stands."""
 
+from urllib.parse import urlencode
+
 import pytest
 
 from devices.models import Profile, Tag
@@ -185,3 +187,95 @@ class TestTagPage:
         assert pages.send(engineer, address, pages.fields_of(engineer, address) | {"labels": labels}) == []
         tag.refresh_from_db()
         assert tag.labels == {}
+
+    @pytest.mark.parametrize(
+        ("field", "wrong", "words"),
+        [
+            ("poll_interval_ms", {"poll_interval_ms": 10}, "0 (never) or 50"),
+            ("dead_band", {"dead_band": -1}, "0 to"),
+            ("is_recorded", {"is_recorded": "on", "poll_interval_ms": 0}, "nothing would be recorded"),
+            ("record_every_s", {"record_every_s": 0}, "1 to 86400"),
+        ],
+    )
+    def test_tells_a_mistake_in_how_it_is_watched(self, engineer, profile, field, wrong, words):
+        address = f"tag/{profile.tags.get(name='batch_size').pk}/change/"
+        (complaint,) = pages.send(engineer, address, pages.fields_of(engineer, address) | wrong)
+        assert complaint.startswith(f"{field}: ")
+        assert words in complaint
+
+    def test_that_is_a_heartbeat_stays_fit_for_it(self, engineer, profile):
+        tag = profile.tags.get(name="batch_size")
+        rows.stored(rows.plc(profile, watched_tag=tag))
+        address = f"tag/{tag.pk}/change/"
+        (complaint,) = pages.send(engineer, address, pages.fields_of(engineer, address) | {"poll_interval_ms": 0})
+        assert complaint.startswith("poll_interval_ms: It is the heartbeat of press-1. ")
+
+
+class TestTheListOfTags:
+    """How many tags are watched is set in one place."""
+
+    @pytest.fixture
+    def fields(self, engineer, profile):
+        formset = engineer.get(pages.ADMIN + "tag/").context["cl"].formset
+        forms = [formset.management_form, *formset.forms]
+        shown = {field.html_name: field.value() for form in forms for field in form}
+        return {name: value for name, value in shown.items() if value is not False} | {"_save": "Save"}
+
+    def test_stores_what_was_set_and_leaves_the_rest(self, engineer, profile, fields):
+        before = profile.tags.get(name="ack")
+        row = _row_with(fields, profile.tags.get(name="batch_size"))
+        fields |= {f"{row}-poll_interval_ms": 250, f"{row}-dead_band": 2, f"{row}-is_recorded": "on"}
+        assert engineer.post(pages.ADMIN + "tag/", fields).status_code == 302
+        tag = profile.tags.get(name="batch_size")
+        assert (tag.poll_interval_ms, tag.dead_band, tag.is_recorded, tag.maximum) == (250, 2.0, True, 10000)
+        assert profile.tags.get(name="ack") == before
+
+    def test_tells_a_mistake_in_its_row(self, engineer, profile, fields):
+        row = _row_with(fields, profile.tags.get(name="start"))
+        page = engineer.post(pages.ADMIN + "tag/", fields | {f"{row}-dead_band": 2}).content.decode()
+        assert "A bool is not a number: each change counts" in page
+        assert profile.tags.get(name="start").dead_band == 0
+
+    def test_tells_there_what_lies_elsewhere_in_the_tag(self, engineer, profile, fields):
+        Tag.objects.filter(name="batch_size").update(scale=0)
+        row = _row_with(fields, profile.tags.get(name="batch_size"))
+        page = engineer.post(pages.ADMIN + "tag/", fields | {f"{row}-poll_interval_ms": 250}).content.decode()
+        assert "Scale: With a scale of 0 every value would read the same" in page
+
+
+def _row_with(fields, tag) -> str:
+    return next(name.rpartition("-")[0] for name, value in fields.items() if name.endswith("-id") and value == tag.pk)
+
+
+class TestALongForm:
+    def test_of_a_hundred_tags_is_stored(self, engineer, fields):
+        """1,500 fields, where Django's own limit is 1,000."""
+        for number in range(100):
+            pages.add_row(fields, "tags", **TAG | {"id": "", "profile": "", "unit": "", "bit": "", "minimum": ""}
+                          | {"maximum": "", "name": f"bit_{number}", "address": number})  # fmt: skip
+        assert len(fields) > 1000
+        assert pages.send(engineer, ADD, fields) == []
+        assert Profile.objects.get().tags.count() == 100
+
+    def test_of_too_many_fields_gets_a_page_that_says_so(self, engineer, settings):
+        flood = {f"field-{number}": "x" for number in range(settings.DATA_UPLOAD_MAX_NUMBER_FIELDS + 1)}
+        answer = engineer.post(
+            "/admin/devices/profile/add/",
+            urlencode(flood),
+            content_type="application/x-www-form-urlencoded",
+            headers={"accept": "text/html"},
+        )
+        assert answer.status_code == 413
+        assert "The form has too many fields. Nothing was saved" in answer.content.decode()
+        assert not Profile.objects.exists()
+
+    def test_of_too_many_bytes_gets_a_page_that_says_so(self, engineer, settings):
+        long = {"name": "x" * settings.DATA_UPLOAD_MAX_MEMORY_SIZE}
+        answer = engineer.post(
+            "/admin/devices/profile/add/",
+            urlencode(long),
+            content_type="application/x-www-form-urlencoded",
+            headers={"accept": "text/html"},
+        )
+        assert answer.status_code == 413
+        assert "too long. Nothing was saved" in answer.content.decode()

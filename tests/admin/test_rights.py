@@ -4,7 +4,8 @@ import pytest
 from django.contrib.auth.models import Permission, User
 from django.test import Client
 
-from devices.models import APIKey, Command, Step
+from devices.models import APIKey, Command, Right, Step
+from tests.access import grant
 from tests.admin import pages
 from tests.models import rows
 
@@ -13,6 +14,7 @@ from tests.models import rows
 def viewer(transactional_db):
     user = User.objects.create_user("operator", is_staff=True)
     user.user_permissions.set(Permission.objects.filter(codename__startswith="view_"))
+    grant(user, Right.VIEW)
     client = Client()
     client.force_login(user)
     return client
@@ -46,7 +48,7 @@ class TestViewer:
         assert viewer.get("/admin/devices/command/add/").status_code == 403
 
     def test_revokes_no_key(self, viewer, addresses):
-        revoke = {"action": "revoke", "_selected_action": [APIKey.objects.get().pk]}
+        revoke = {"action": "revoke", "_selected_action": [APIKey.objects.get().pk], "post": "yes"}
         viewer.post("/admin/devices/apikey/", revoke)
         assert APIKey.objects.get().revoked_at is None
 
@@ -55,6 +57,7 @@ class TestStepsOnly:
     def test_may_use_the_parameters_that_are_there(self, viewer, command, profile):
         user = User.objects.get()
         rights = ["change_command", "change_step", "add_step"]
+        grant(user, Right.ADMINISTER)
         user.user_permissions.add(*Permission.objects.filter(codename__in=rights))
         address = f"command/{command.pk}/change/"
         fields = pages.fields_of(viewer, address)

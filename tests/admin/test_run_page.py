@@ -11,9 +11,19 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from devices.control.definitions import define
+from devices.control.write import command_to_write
 from devices.modbus.types import ByteOrder, DataType, Endpoint, Table, TagSpec
 from devices.models import Definition, Run, Step
-from devices.plc.specs import CommandSpec, Operator, ParameterSpec, ParameterType, Phase, PLCSpec, StepSpec
+from devices.plc.specs import (
+    CommandSpec,
+    Operator,
+    ParameterSpec,
+    ParameterType,
+    Phase,
+    PLCSpec,
+    PollSpec,
+    StepSpec,
+)
 from tests.models import rows
 
 TRACE = [
@@ -113,6 +123,22 @@ class TestRecord:
             ["2", "2.5", "trigger", "start", "true", "", "", ""],
             ["3", "9", "wait", "ack", "", "0", "in 1 or 2", "not met in time"],
             ["4", "11", "cleanup not done: <script>alert(1)</script>"],
+        ]
+
+    def test_of_a_tag_that_was_written_names_it_and_what_was_read_back(self, engineer, run):
+        size = TagSpec(name="batch_size", table=Table.HOLDING_REGISTER, address=4, data_type=DataType.UINT16)
+        polls = {size.name: PollSpec(tag=size, is_writable=True)}
+        plc = PLCSpec(id=1, name="press-1", endpoint=Endpoint(host="10.0.0.7"), polls=polls)
+        spec = define(plc, command_to_write(plc, size.name))
+        run.definition = Definition.objects.create(digest=spec.digest, content=spec.content)
+        run.command, run.parameters, run.result = spec.content["command"]["name"], {"value": 15}, {size.name: 15}
+        run.save()
+        assert "write batch_size" in engineer.get("/admin/devices/run/").content.decode()
+        page = engineer.get(f"/admin/devices/run/{run.pk}/change/").content.decode()
+        assert "write batch_size" in page
+        assert rows_of(page, "The command as it stood") == [
+            ["trigger", "0", "batch_size", "holding register 4", "uint16", "set", "parameter value", "± 0", ""],
+            ["read", "0", "batch_size", "holding register 4", "uint16", "get", "", "", ""],
         ]
 
     def test_shows_the_command_as_it_stood_whatever_it_is_now(self, engineer, run, command):

@@ -11,8 +11,10 @@ from django.test import AsyncClient
 from devices.control.gateway import Gateway
 from devices.management import demo_registry
 from devices.modbus.types import Table
-from devices.models import PLC, APIKey, Step
+from devices.models import PLC, Step
 from devices.simulator import batch_map
+from tests import prepared
+from tests.access import agrant, anew_key
 from tests.doubles.fault_server import FaultServer
 from tests.doubles.wire import Exchange
 
@@ -43,7 +45,7 @@ def as_batch_machine(plc: FaultServer) -> FaultServer:
 @pytest.fixture
 async def press(machine: FaultServer, transactional_db: None) -> PLC:
     """`press-1`, registered at the double's port, with short limits."""
-    await sync_to_async(demo_registry.create)()
+    await sync_to_async(prepared.put_in)(demo_registry.create)
     press = await PLC.objects.aget(name="press-1")
     press.host, press.port = machine.host, machine.port
     press.connect_timeout_s, press.response_timeout_s = 0.5, 0.5
@@ -55,10 +57,7 @@ async def press(machine: FaultServer, transactional_db: None) -> PLC:
 @pytest.fixture
 async def key(transactional_db: None) -> str:
     """The key of `mes-line-1`."""
-    row = APIKey(name="mes-line-1")
-    key = row.issue()
-    await row.asave()
-    return key
+    return await anew_key("mes-line-1")
 
 
 @pytest.fixture
@@ -69,8 +68,10 @@ def mes(press: PLC, gateway: Gateway, key: str) -> AsyncClient:
 
 @pytest.fixture
 async def anna(transactional_db: None) -> User:
-    """Somebody who may log in."""
-    return await User.objects.acreate_user("anna", password="pw")
+    """Somebody who may log in, and do everything with every PLC."""
+    user = await User.objects.acreate_user("anna", password="pw")
+    await agrant(user)
+    return user
 
 
 @pytest.fixture

@@ -44,6 +44,9 @@ class TestACheck:
         assert met == {"fault": False, "start_ack": True}
         (open_one,) = [clause for clause in told["clauses"] if not clause["is_met"]]
         assert "fault is true, wanted == false" in open_one["detail"]
+        assert (open_one["phase"], open_one["operator"]) == ("check", "==")
+        assert (open_one["read"], open_one["wanted"]) == (True, False)
+        assert open_one["message"] == "the machine has a fault, reset it"
         await nothing_was_done(machine)
 
     async def test_needs_parameters_that_are_right(self, mes: AsyncClient, machine: FaultServer):

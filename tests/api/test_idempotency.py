@@ -9,7 +9,8 @@ from django.http import HttpResponse
 from django.test import AsyncClient
 
 from devices.control.gateway import Gateway
-from devices.models import PLC, APIKey, Command, Profile, Run, State
+from devices.models import PLC, Action, APIKey, AuditEntry, Command, Profile, Run, State
+from tests.access import anew_key
 from tests.api.callers import post, problem_of, put, until
 from tests.api.conftest import FAULT_BIT, START
 from tests.control.databases import no_table
@@ -80,9 +81,7 @@ class TestARepeatedRequest:
         assert await Run.objects.filter(idempotency_key=None, fingerprint="").acount() == 2
 
     async def test_of_another_caller_is_another_run(self, mes: AsyncClient, machine: FaultServer):
-        row = APIKey(name="mes-line-2")
-        other = AsyncClient(X_API_KEY=row.issue())
-        await row.asave()
+        other = AsyncClient(X_API_KEY=await anew_key("mes-line-2"))
         first, second = await keyed(mes, {"batsize": 5}), await keyed(other, {"batsize": 6})
         assert (first.status_code, second.status_code, is_replayed(second)) == (200, 200, False)
         assert machine.writes_to(START) == [1, 0] * 2
@@ -164,6 +163,8 @@ class TestAKeyThatStandsForSomethingElse:
         assert await Run.objects.acount() == 1
         (logged,) = [record for record in caplog.records if "Idempotency-Key" in record.getMessage()]
         assert (logged.levelname, "key mes-line-1" in logged.getMessage()) == ("WARNING", True)
+        told = await AuditEntry.objects.aget(action=Action.KEY_REUSED)
+        assert (told.actor, told.kind) == ("key mes-line-1", "Idempotency-Key")
 
     async def test_starts_nothing_while_the_first_is_under_way(self, mes: AsyncClient, machine: FaultServer):
         machine.misbehave(faults.slow(0.2), at=START)

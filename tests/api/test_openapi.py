@@ -15,19 +15,26 @@ from devices.control.group import LONGEST_GROUP_KEY
 from tests.api.callers import put
 from tests.doubles.fault_server import FaultServer
 
-RESULTS = {"200", "409", "502", "503", "504"}
+RESULTS = {"200", "409", "423", "502", "503", "504"}
 OTHER_RESULTS = {
-    "check": {"200", "503"},
+    "check": {"200", "423", "503"},
     "cancel": {"200", "409", "503"},
     "reconcile": {"200", "409", "503"},
     "runs": {"207", "503"},
+    "lock-out": {"200", "423", "503"},
 }
 
 
 @pytest.fixture
-async def openapi(async_client: AsyncClient) -> dict[str, Any]:
-    """The document, as anybody gets it."""
-    return (await async_client.get("/api/openapi.json")).json()
+async def caller(key: str) -> AsyncClient:
+    """Somebody who shows a key."""
+    return AsyncClient(X_API_KEY=key)
+
+
+@pytest.fixture
+async def openapi(caller: AsyncClient) -> dict[str, Any]:
+    """The document, as a caller gets it."""
+    return (await caller.get("/api/openapi.json")).json()
 
 
 @pytest.fixture
@@ -40,6 +47,7 @@ def operations(openapi: dict[str, Any]) -> dict[str, dict[str, Any]]:
     }
 
 
+@pytest.mark.django_db(transaction=True)
 class TestTheDocument:
     def test_has_a_name_and_a_version(self, openapi):
         assert (openapi["info"]["title"], openapi["info"]["version"]) == ("PLC gateway", "1.0.0")
@@ -52,6 +60,14 @@ class TestTheDocument:
             "GET /api/plcs",
             "GET /api/plcs/{plc}",
             "GET /api/plcs/{plc}/commands",
+            "GET /api/plcs/{plc}/tags",
+            "GET /api/plcs/{plc}/tags/{tag}",
+            "PUT /api/plcs/{plc}/tags/{tag}",
+            "GET /api/plcs/{plc}/history",
+            "GET /api/plcs/{plc}/history.csv",
+            "GET /api/plcs/{plc}/lock-out",
+            "PUT /api/plcs/{plc}/lock-out",
+            "DELETE /api/plcs/{plc}/lock-out",
             "GET /api/plcs/{plc}/openapi.json",
             "GET /api/runs",
             "POST /api/runs",
@@ -68,7 +84,7 @@ class TestTheDocument:
             errors = {status: content for status, content in operation["responses"].items() if int(status) >= 400}
             assert all(content["content"].keys() == {problems.MEDIA_TYPE} for content in errors.values())
             if "health" not in name:
-                assert errors.keys() >= {"401", "422", "500", "503"}
+                assert errors.keys() >= {"401", "403", "422", "500", "503"}
             if not name.startswith("GET"):
                 results = OTHER_RESULTS.get(name.rpartition("/")[2], RESULTS)
                 assert operation["responses"].keys() >= results | {"400", "401", "403", "413", "415", "422"}
@@ -103,7 +119,6 @@ class TestTheDocument:
         (key,) = [given for given in group["parameters"] if given["name"] == "Idempotency-Key"]
         assert key["schema"]["maxLength"] == LONGEST_GROUP_KEY == 251
 
-    @pytest.mark.django_db(transaction=True)
     async def test_fits_what_is_answered(self, mes: AsyncClient, machine: FaultServer):
         RunOut.model_validate((await put(mes, "/api/start/press-1")).json())
         await machine.refuse_connects()
@@ -111,17 +126,18 @@ class TestTheDocument:
         ProblemOut.model_validate((await put(mes, "/api/start/press-1", {"batsize": 0})).json())
 
 
+@pytest.mark.django_db(transaction=True)
 class TestThePage:
-    async def test_needs_no_internet(self, async_client: AsyncClient):
-        page = (await async_client.get("/api/docs")).content.decode()
+    async def test_needs_no_internet(self, caller: AsyncClient):
+        page = (await caller.get("/api/docs")).content.decode()
         addresses = re.findall(r'(?:src|href|url)\s*=\s*"([^"]+)"', page)
         assert len(addresses) >= 3
         assert all(address.startswith("/static/") for address in addresses)
         assert all(finders.find(address.removeprefix("/static/")) for address in addresses)
         assert "//" not in page.replace("<!DOCTYPE", "")
 
-    async def test_sends_the_document_to_no_validator(self, async_client: AsyncClient):
-        page = (await async_client.get("/api/docs")).content.decode()
+    async def test_sends_the_document_to_no_validator(self, caller: AsyncClient):
+        page = (await caller.get("/api/docs")).content.decode()
         settings = json.loads(re.search(r"<script type=\"application/json\"[^>]*>(.*?)</script>", page, re.DOTALL)[1])
         assert settings["validatorUrl"] is None
         assert settings["url"] == "/api/openapi.json"

@@ -14,11 +14,11 @@ from jsonschema import Draft202012Validator
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from devices.api import problems
-from devices.api.plc_openapi import ANSWER_HEADERS
+from devices.api.answer_headers import ANSWER_HEADERS
 from devices.api.schemas import COMMANDING
 from devices.modbus.types import Table
 from devices.models import Command, Parameter, Profile, Step, Tag
-from tests.api.callers import post, problem_of
+from tests.api.callers import post, problem_of, put
 from tests.doubles import faults
 from tests.doubles.fault_server import FaultServer
 
@@ -43,6 +43,11 @@ async def of(mes: AsyncClient) -> dict[str, Any]:
     assert (answer.status_code, answer["Content-Type"].partition(";")[0]) == (200, "application/json")
     OpenAPIV31SpecValidator(answer.json()).validate()
     return answer.json()
+
+
+def commands(document: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """The operations that run commands, by their addresses."""
+    return {path: methods["post"] for path, methods in document["paths"].items() if "post" in methods}
 
 
 def is_valid(document: dict[str, Any], name: str, value: Any) -> bool:
@@ -76,7 +81,7 @@ async def oven(mes: AsyncClient) -> Command:
 
 class TestTheDocument:
     async def test_has_an_operation_for_each_command_at_its_own_address(self, document):
-        operations = {path: methods["post"]["operationId"] for path, methods in document["paths"].items()}
+        operations = {path: operation["operationId"] for path, operation in commands(document).items()}
         assert operations == {START: "start_batch", RESET: "reset_fault"}
         assert document["openapi"] == "3.1.0"
         assert document["info"]["title"].startswith("press-1")
@@ -116,9 +121,9 @@ class TestTheDocument:
         assert ended["Idempotency-Replayed"] == "true"
 
     async def test_wants_a_body_only_where_something_is_required(self, mes: AsyncClient, oven):
-        paths = (await of(mes))["paths"]
+        operations = commands(await of(mes))
         wanted = {
-            path.rpartition("/")[2]: methods["post"]["requestBody"]["required"] for path, methods in paths.items()
+            path.rpartition("/")[2]: operation["requestBody"]["required"] for path, operation in operations.items()
         }
         assert wanted == {"heat": True, "reset_fault": False, "start_batch": False}
 
@@ -140,8 +145,8 @@ class TestTheDocument:
 
     async def test_tells_every_answer(self, document):
         responses = document["components"]["responses"]
-        for methods in document["paths"].values():
-            assert methods["post"]["responses"].keys() == {"200", "202", *map(str, COMMANDING)}
+        for operation in commands(document).values():
+            assert operation["responses"].keys() == {"200", "202", *map(str, COMMANDING)}
         for status in COMMANDING:
             assert responses[f"Problem{status}"]["content"].keys() == {problems.MEDIA_TYPE}
         assert "`run-rejected`" in responses["Problem409"]["description"]
@@ -239,6 +244,56 @@ class TestItIsTrue:
         answer = await post(mes, START)
         assert answer.status_code == 503
         assert is_valid(document, "ProblemOut", answer.json())
+
+
+class TestATag:
+    async def test_is_read_by_every_caller_and_written_where_that_can_be(self, document):
+        methods = {path.rpartition("/tags/")[2]: set(m) for path, m in document["paths"].items() if "/tags/" in path}
+        assert methods.keys() == {name async for name in Tag.objects.values_list("name", flat=True)}
+        assert (methods["batch_size"], methods["fault"]) == ({"get", "put"}, {"get"})
+
+    async def test_has_names_that_no_command_has(self, document):
+        names = [operation["operationId"] for methods in document["paths"].values() for operation in methods.values()]
+        assert len(names) == len(set(names))
+        assert {"batch_size.read", "batch_size.write"} <= set(names)
+
+    @pytest.mark.parametrize(
+        ("tag", "value"),
+        [
+            ("batch_size", 0),
+            ("batch_size", 65_535),
+            ("batch_size", 65_536),
+            ("batch_size", True),
+            ("oven_number", 300),
+            ("oven_number", 21.5),
+            ("oven_number", 300.1),
+            ("oven_text", "12345678"),
+            ("oven_text", "123456789"),
+            ("oven_boolean", True),
+            ("oven_boolean", 1),
+            ("oven_boolean", None),
+        ],
+    )
+    async def test_takes_what_its_schema_takes(self, mes: AsyncClient, machine: FaultServer, oven, tag: str, value):
+        document = await of(mes)
+        address = f"/api/plcs/press-1/tags/{tag}"
+        operation = document["paths"][address]["put"]
+        schema = operation["requestBody"]["content"]["application/json"]["schema"]
+        body = {"value": value}
+        answer = await put(mes, address, body)
+        assert answer.status_code == (200 if Draft202012Validator(schema).is_valid(body) else 422), answer.json()
+        assert is_valid(document, "RunOut" if answer.status_code == 200 else "ProblemOut", answer.json())
+
+    async def test_is_told_as_its_schema_says(self, mes: AsyncClient, machine: FaultServer, oven):
+        document = await of(mes)
+        for tag in ("batch_size", "oven_number", "oven_text", "oven_boolean"):
+            address = f"/api/plcs/press-1/tags/{tag}"
+            shape = document["paths"][address]["get"]["responses"]["200"]["content"]["application/json"]["schema"]
+            schema = Draft202012Validator({**shape, "components": document["components"]})
+            for query in ("", "?fresh=true"):
+                told = (await mes.get(address + query)).json()
+                assert schema.is_valid(told), told
+            assert not schema.is_valid({**told, "value": [1]})
 
 
 class TestThePage:

@@ -4,7 +4,7 @@ Playwright's loop stays in this thread until the run ends, so that no async test
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +14,15 @@ from django.conf import settings
 from django.contrib.auth.models import User
 from django.db import connection
 from django.test import Client
-from playwright.sync_api import BrowserContext, Page, expect
+from playwright.sync_api import BrowserContext, Page, WebSocketRoute, expect
 
 from devices.management import demo_registry
-from devices.models import PLC, APIKey
+from devices.models import PLC
 from devices.simulator.simulated_plc import SimulatedPLC
+from tests import prepared
+from tests.access import new_key
 from tests.browser.background import running_in_background
+from tests.browser.plant import PLCS, Plant
 from tests.browser.watch import Watch
 from tests.serving.process import RunningServer, database_url, running_server
 
@@ -79,7 +82,7 @@ def machine() -> Iterator[SimulatedPLC]:
 @pytest.fixture
 def press(transactional_db: None, machine: SimulatedPLC) -> PLC:
     """The machine in the registry, with the demo's profile."""
-    demo_registry.create()
+    prepared.put_in(demo_registry.create)
     PLC.objects.exclude(name="press-1").delete()
     PLC.objects.update(port=machine.server.port)
     return PLC.objects.get()
@@ -102,10 +105,7 @@ def server(environment: dict[str, str], tmp_path: Path) -> Iterator[RunningServe
 @pytest.fixture
 def key(transactional_db: None) -> str:
     """Of a MES."""
-    row = APIKey(name="mes")
-    secret = row.issue()
-    row.save()
-    return secret
+    return new_key()
 
 
 @pytest.fixture
@@ -140,3 +140,26 @@ def engineer(watch: Watch, context: BrowserContext, server: RunningServer) -> Us
     session = client.cookies[settings.SESSION_COOKIE_NAME].value
     context.add_cookies([{"name": settings.SESSION_COOKIE_NAME, "value": session, "url": server.url}])
     return user
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
+    """A site without a PLC, for tests that tell its pages themselves what there is."""
+    with running_server(tmp_path_factory.mktemp("site"), env={"LIVE_PUBLIC": "1"}) as running:
+        yield running
+
+
+@pytest.fixture
+def visit(watch: Watch, page: Page, site: RunningServer) -> Callable[..., Plant]:
+    """Open the overview at an address, and fill it."""
+    sockets: list[WebSocketRoute] = []
+    page.route_web_socket("**/ws/live/", lambda socket: sockets.append(socket))  # noqa: PLW0108 - Playwright sets attributes on it
+
+    def at(address: str = "", plcs: list[dict[str, Any]] = PLCS) -> Plant:
+        page.goto(f"{site.url}/{address}")
+        expect(page.locator("html")).to_have_attribute("data-connection", "connecting")
+        plant = Plant(page, sockets)
+        plant.show(plcs)
+        return plant
+
+    return at

@@ -1,10 +1,16 @@
 """The admin as an engineer fills it in."""
 
+import time
+from itertools import pairwise
+
 import pytest
+from django.contrib.auth.models import User
 from django.utils import timezone
 from playwright.sync_api import Locator, Page, expect
 
-from devices.models import PLC, Command, Profile, Run, Tag
+from devices.api.keys import LOOK_S
+from devices.models import PLC, APIKey, Command, Profile, Run, Tag
+from tests.access import grant
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("engineer")]
 
@@ -72,9 +78,14 @@ class TestAnAPIKey:
     def test_is_shown_once_and_works(self, page, server, mes):
         page.goto(f"{server.url}/admin/devices/apikey/add/")
         page.get_by_label("Name:", exact=True).fill("mes-line-1")
+        page.get_by_label("Owner:").select_option(index=1)
         save(page)
         expect(page.get_by_text("This is the only time that the key is shown.")).to_be_visible()
         key = page.get_by_label("X-API-Key").input_value()
+        nothing_granted = mes.put(f"{server.url}/api/start/press-1", headers={"X-API-Key": key})
+        assert nothing_granted.status_code == 404
+        grant(APIKey.objects.get(name="mes-line-1"))
+        time.sleep(LOOK_S)  # another process granted it than the one that serves
         answer = mes.put(f"{server.url}/api/start/press-1", headers={"X-API-Key": key})
         assert (answer.status_code, answer.json()["caller"]) == (200, "key mes-line-1")
 
@@ -132,3 +143,16 @@ class TestTheRecordOfARun:
         table = page.locator(".field-steps_taken .wide")
         assert (arrow(page, table, 1280), arrow(page, table, 390)) == ("hidden", "visible")
         assert page.evaluate("document.documentElement.scrollWidth") <= 390
+
+
+class TestTheFormOfAPerson:
+    @pytest.mark.parametrize("width", [1280, 390])
+    def test_has_its_fields_one_under_another_in_full_width(self, page, server, width):
+        page.set_viewport_size({"width": width, "height": 900})
+        for address in ("add/", f"{User.objects.get().pk}/password/"):
+            page.goto(f"{server.url}/admin/auth/user/{address}")
+            rows = [row.bounding_box() for row in page.locator("fieldset .form-row:visible").all()]
+            assert len(rows) >= 2
+            assert all(above["y"] + above["height"] <= below["y"] for above, below in pairwise(rows))
+            assert min(row["width"] for row in rows) >= 0.7 * width
+            assert page.evaluate("document.documentElement.scrollWidth") <= width

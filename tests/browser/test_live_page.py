@@ -4,7 +4,7 @@ import signal
 
 import pytest
 from django.utils import timezone
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, WebSocketRoute, expect
 
 from devices.models import PLC, Run, State
 from tests.browser.watch import mark, was_reloaded
@@ -44,7 +44,7 @@ class TestALivePage:
         server.signal(end)
         server.wait()
         expect(live.locator("#connection")).to_have_text("Not connected")
-        expect(live.get_by_role("status")).to_contain_text("Not connected since")
+        expect(live.locator("#banner")).to_contain_text("Not connected since")
 
         # And it comes back by itself, with what was stored meanwhile and what happens at once.
         stored = stored_run(press, detail="stored while the page was away")
@@ -53,9 +53,35 @@ class TestALivePage:
             expect(live.locator("#connection")).to_have_text("Live", timeout=AWAY_MS)
             expect(live.locator("#rows [data-state=succeeded]")).to_have_count(2)
             expect(live.get_by_text("stored while the page was away")).to_be_visible()
-            expect(live.get_by_role("status")).to_be_empty()
+            expect(live.locator("#banner")).to_be_empty()
             assert rows(live) == [after, stored.pk, before]
             assert not was_reloaded(live)
+
+    def test_notices_a_frame_that_it_never_got(self, watch, page, server, press, mes):
+        lost, said = [], []
+
+        def lose_one(socket: WebSocketRoute) -> None:
+            far_end = socket.connect_to_server()
+
+            def pass_on(frame: str) -> None:
+                (lost.append if '"news"' in frame and not lost else socket.send)(frame)
+
+            def answer(text: str) -> None:
+                said.append(text)
+                far_end.send(text)
+
+            far_end.on_message(pass_on)
+            socket.on_message(answer)
+
+        page.route_web_socket("**/ws/live/", lose_one)
+        page.goto(server.url)
+        expect(page.locator("html")).to_have_attribute("data-connection", "live")
+        while not lost:
+            mes.put(f"{server.url}/api/start/press-1")
+            page.wait_for_timeout(500)
+        mes.put(f"{server.url}/api/start/press-1")
+        expect(page.locator("#rows [data-state=succeeded]")).to_have_count(Run.objects.count())
+        assert '{"type":"resync"}' in said
 
     def test_shows_what_plcs_and_users_write_as_text(self, watch, page, server, press):
         PLC.objects.filter(name=press.name).update(title=MARKUP, area=MARKUP)
@@ -63,8 +89,8 @@ class TestALivePage:
         page.goto(server.url)
         card = "[data-plc=press-1]"
         for place in (
-            f"{card} h3",
-            f"{card} .card-state",
+            f"{card} h4",
+            "#groups .group:first-child h3",
             "#rows .plc",
             "#rows .detail",
             "#rows .who",

@@ -1,5 +1,7 @@
 """Legible on a phone, at a desk and on a wall, by day and by night."""
 
+import re
+
 import pytest
 from django.utils import timezone
 from playwright.sync_api import Page, expect
@@ -33,6 +35,8 @@ CONTRASTS = """() => {
 }"""
 LEGIBLE = 4.5  # to 1, for text of any size; WCAG 2.2, AA
 
+FINGER = 24  # CSS pixels across; WCAG 2.2 section 2.5.8, AA
+
 LONG = "averylongwordthatsomebodywrotewithoutasinglespaceinit" * 3  # 160 characters that nothing breaks
 
 
@@ -54,7 +58,7 @@ def ground(page: Page) -> int:
     return sum(page.evaluate("getComputedStyle(document.body).backgroundColor.match(/\\d+/g).map(Number)"))
 
 
-class TestTheLivePage:
+class TestTheOverview:
     def test_is_never_wider_than_its_window(self, live):
         expect(live.locator("#rows tr")).to_have_count(8)
         for width in (320, 390, 768, 1280, 1920):
@@ -69,9 +73,36 @@ class TestTheLivePage:
         assert len(contrasts) > 50
         assert [text for text, ratio in contrasts if ratio < LEGIBLE] == []
 
+    def test_has_enough_contrast_where_it_is_filtered(self, live):
+        live.emulate_media(reduced_motion="reduce")
+        live.get_by_role("button", name="Disabled").click()
+        live.get_by_role("searchbox").fill("nothing like it")
+        expect(live.locator("#no-match")).to_be_visible()
+        for scheme in ("light", "dark"):
+            live.emulate_media(color_scheme=scheme)
+            assert [text for text, ratio in live.evaluate(CONTRASTS) if ratio < LEGIBLE] == []
+
+    def test_gives_a_finger_room_and_shows_where_the_keyboard_is(self, live):
+        live.set_viewport_size({"width": 390, "height": 844})
+        expect(live.locator(".card")).to_have_count(len(State.values) + 1)
+        places = live.locator("main button:visible, main input, h4 a").evaluate_all(
+            "places => places.map(place => Math.min(place.offsetHeight || 24, place.offsetWidth || 24))"
+        )
+        assert min(places) >= FINGER
+        live.get_by_role("searchbox").focus()
+        for _ in range(12):
+            live.keyboard.press("Tab")
+            assert live.evaluate("getComputedStyle(document.activeElement).outlineStyle") == "solid"
+
     def test_says_each_state_in_a_word_and_a_shape_beside_its_colour(self, live):
         pills = live.locator("#rows .pill")
         expect(pills).to_have_count(8)
         said = pills.evaluate_all("pills => pills.map(pill => [pill.innerText, pill.querySelector('path').outerHTML])")
         assert len({word for word, _ in said}) == 8
         assert len({shape for _, shape in said}) == 8
+
+    def test_says_the_state_of_plcs_in_a_word_and_a_shape_wherever_it_stands(self, live):
+        for place in (".choice[data-tone=quiet]:visible", ".count", ".card-state .pill"):
+            for shown in live.locator(place).all():
+                expect(shown).to_contain_text(re.compile("[a-z]"))
+                expect(shown.locator("svg path")).to_have_count(1)

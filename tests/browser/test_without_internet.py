@@ -71,7 +71,7 @@ class TestPages:
 
 
 class TestAPIDocs:
-    def test_show_how_to_start_a_batch_without_the_internet(self, page: Page, server, watch):
+    def test_show_how_to_start_a_batch_without_the_internet(self, page: Page, server, engineer, watch):
         page.goto(f"{server.url}/api/docs")
         start = page.locator("#operations-Commands-start_batch")
         expect(start).to_contain_text("/api/start/{id}")

@@ -8,6 +8,7 @@ from channels.db import database_sync_to_async
 from django.db import connections
 
 from devices.control.gateway import Gateway
+from devices.control.journal import Journal
 from devices.models import PLC
 from tests.control import rows
 from tests.control.databases import journal_gives_up_after, write_lock
@@ -24,6 +25,15 @@ async def _no_connection_left() -> AsyncIterator[None]:
     """The worker thread of `sync_to_async` keeps its database connection: close it."""
     yield
     await sync_to_async(connections.close_all)()
+
+
+@pytest.fixture
+async def journal(press: PLC) -> AsyncIterator[Journal]:
+    """One that tells nobody, for a module with a `press`."""
+    journal = Journal(on_commit=lambda _: None)
+    journal.start()
+    yield journal
+    await journal.stop()
 
 
 @pytest.fixture

@@ -69,13 +69,13 @@ def write_lock(transactional_db: None) -> Iterator[WriteLock]:
 
 
 @asynccontextmanager
-async def no_table() -> AsyncIterator[None]:
-    """The table of runs is gone for the block."""
-    await _rename("devices_run", "devices_run_gone")
+async def no_table(table: str = "devices_run") -> AsyncIterator[None]:
+    """The table, of runs if none is named, is gone for the block."""
+    await _rename(table, f"{table}_gone")
     try:
         yield
     finally:
-        await _rename("devices_run_gone", "devices_run")
+        await _rename(f"{table}_gone", table)
 
 
 @database_sync_to_async

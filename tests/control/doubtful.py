@@ -8,7 +8,7 @@ from channels.db import database_sync_to_async
 from django.utils import timezone
 from pydantic import TypeAdapter
 
-from devices.control import translate
+from devices.control.loading import Loader
 from devices.control.records import RunRecord
 from devices.modbus.types import DataType, Table, TagSpec, Value
 from devices.models import PLC, Definition, Run, State, Tag
@@ -73,7 +73,7 @@ async def lost(machine: FaultServer) -> RunRecord:
 @database_sync_to_async
 def registered() -> PLCSpec:
     """`press-1` as it stands in the registry now."""
-    return translate.load()["press-1"]
+    return Loader().load()["press-1"]
 
 
 @database_sync_to_async

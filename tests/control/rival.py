@@ -32,7 +32,7 @@ async def ask(keys: int, twins: int) -> list[dict[str, Any]]:
 async def main(keys: int, twins: int) -> None:
     from devices.control.gateway import Gateway
 
-    gateway = Gateway()
+    gateway = Gateway(polls=False)
     await gateway.start()
     sys.stdout.write("ready\n")
     sys.stdout.flush()

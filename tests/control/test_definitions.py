@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
 from dataclasses import fields, is_dataclass, replace
 from typing import Any
 
@@ -172,14 +171,6 @@ async def press(transactional_db: None) -> PLC:
 @pytest.fixture
 def spec() -> definitions.DefinitionSpec:
     return define(PRESS, constant(True))
-
-
-@pytest.fixture
-async def journal(press: PLC) -> AsyncIterator[Journal]:
-    journal = Journal(on_commit=lambda _: None)
-    journal.start()
-    yield journal
-    await journal.stop()
 
 
 @database_sync_to_async

@@ -93,7 +93,13 @@ class TestAnInterlock:
         assert machine.writes == []
         run = await stored_as(record)
         assert run.triggered_at is None
-        assert [entry["phase"] for entry in run.trace] == ["check"]
+        (looked_at,) = run.trace
+        assert (looked_at["phase"], looked_at["read"]) == ("check", True)
+        assert looked_at["error"] == "the machine has a fault (fault is true, wanted == false)"
+
+    async def test_that_holds_leaves_no_error_in_the_record(self, machine: FaultServer, line: PLC) -> None:
+        run = await stored_as(await call())
+        assert [entry for entry in run.trace if "error" in entry] == []
 
     async def test_is_read_fresh_for_every_command(self, machine: FaultServer, line: PLC) -> None:
         machine.discrete_inputs[2] = 1

@@ -88,7 +88,11 @@ class TestThePLCsOwnNo:
         assert record.state == State.FAULTED
         assert "alarm is 3 (jam at infeed)" in record.detail
         run = await stored_as(record)
-        assert [entry["read"] for entry in run.trace if entry["phase"] == "fail_if"][-2:] == [3, False]
+        errors = [entry for entry in run.trace if entry["phase"] == "fail_if"][-2:]
+        assert [(entry["read"], entry.get("error", "")) for entry in errors] == [
+            (3, "reported by the PLC"),
+            (False, ""),
+        ]
 
     async def test_is_no_answer_where_it_stood_before_and_then_nothing_is_written(
         self, machine: FaultServer, press: PLC, gateway: Gateway

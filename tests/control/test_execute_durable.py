@@ -1,15 +1,21 @@
 """What is in the database at each moment at which the machine hears something; and callers that go away."""
 
 import asyncio
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
 
 import pytest
 from django.utils import timezone
 
+from devices.control.cancel import cancel
+from devices.control.errors import PLCTaken
 from devices.control.gateway import Gateway
+from devices.control.journal import _refused
 from devices.control.records import RunRecord
 from devices.models import PLC, Effect, Run, State
 from tests.control.databases import WriteLock, commits_of_the_journal, elsewhere, eventually
-from tests.control.rows import call, change_command, runs, stored_as, the_run
+from tests.control.rows import MES, call, change_command, runs, stored_as, the_run
 from tests.doubles import faults
 from tests.doubles.fault_server import FaultServer
 
@@ -69,7 +75,7 @@ class TestTheRecord:
         self, machine: FaultServer, press: PLC, command: str, count: int
     ) -> None:
         with commits_of_the_journal() as commits:
-            gateway = Gateway()
+            gateway = Gateway(polls=False)
             await gateway.start()
             await call(command)
             await gateway.drain(1)
@@ -181,13 +187,77 @@ class TestTwoCommandsAtOnce:
         assert (await late).state == State.FAILED
         assert seen == [(State.RUNNING, False), (State.FAILED, False)], "its turn ends with its record"
 
-    async def test_are_refused_by_the_database_where_another_process_runs_one(
+    async def test_are_refused_by_the_database_where_another_process_runs_one_for_longer_than_a_turn_is_waited_for(
         self, machine: FaultServer, line: PLC
     ) -> None:
-        await Run.objects.acreate(plc=line, plc_name="press-1", state=State.RUNNING, accepted_at=timezone.now())
+        line.turn_timeout_s = 0.3
+        await line.asave()
+        running = await left_running(line)
         record = await call()
         assert (record.state, record.effect, record.retry) == (State.FAILED, Effect.NONE, "safe")
+        assert f"run {running.pk} stood as running there" in record.detail
         assert machine.connects == 0
+
+    async def test_that_the_database_does_not_let_begin_though_none_runs_give_up_in_their_time_and_do_not_spin(
+        self, machine: FaultServer, line: PLC, gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        line.turn_timeout_s = 0.5
+        await line.asave()
+        tries: list[object] = []
+        accept, change = gateway.journal.accept, gateway.journal.change
+
+        def unless_it_begins(store: Callable[..., Any]) -> Callable[..., Any]:
+            def refused(*record: RunRecord, **fields: Any) -> Any:
+                if fields.get("state") is State.RUNNING:
+                    tries.append(fields)
+                    return _refused(PLCTaken("taken"))
+                return store(*record, **fields)
+
+            return refused
+
+        monkeypatch.setattr(gateway.journal, "accept", unless_it_begins(accept))
+        monkeypatch.setattr(gateway.journal, "change", unless_it_begins(change))
+        async with asyncio.timeout(10):
+            record = await call()
+        assert (record.state, record.effect, record.retry) == (State.FAILED, Effect.NONE, "safe")
+        assert len(tries) <= 6
+        assert machine.connects == 0
+
+
+class TestACommandAfterARunThatADeadProcessLeft:
+    """The turn is free; the record says that a run of another process is running."""
+
+    async def test_is_carried_out_once_that_run_is_settled(self, machine: FaultServer, line: PLC) -> None:
+        await left_running(line)
+        waiting = asyncio.create_task(call())
+        await asyncio.sleep(0.5)
+        assert [run.state for run in await runs()] == [State.RUNNING, State.QUEUED]
+        assert machine.connects == 0
+        await Run.objects.filter(state=State.RUNNING).aupdate(state=State.UNKNOWN, version=2)
+        record = await waiting
+        assert record.state == State.SUCCEEDED
+        assert (await stored_as(record)).started_at > record.accepted_at + timedelta(seconds=0.4)
+
+    async def test_expires_in_its_time(self, machine: FaultServer, line: PLC) -> None:
+        await change_command("start_batch", expires_after_s=0.3)
+        await left_running(line)
+        assert (await call()).state == State.EXPIRED
+        assert machine.connects == 0
+
+    async def test_can_be_withdrawn(self, machine: FaultServer, line: PLC) -> None:
+        await left_running(line)
+        waiting = asyncio.create_task(call())
+        await asyncio.sleep(0.3)
+        (_, run) = await runs()
+        await cancel(run.pk, MES)
+        assert (await waiting).state == State.CANCELLED
+        assert machine.connects == 0
+
+
+async def left_running(plc: PLC) -> Run:
+    """The record of another process, which nobody carries out."""
+    row = {"plc": plc, "plc_name": plc.name, "command": "start_batch", "state": State.RUNNING}
+    return await Run.objects.acreate(**row, accepted_at=timezone.now())
 
 
 async def _allow_connections(plc: PLC, number: int) -> None:

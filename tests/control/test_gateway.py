@@ -95,7 +95,9 @@ class TestADrain:
     async def test_leaves_no_task_and_no_thread(self, machine: FaultServer, line: PLC, gateway: Gateway) -> None:
         await call()
         await gateway.drain(5)
-        assert await settle(lambda: len(asyncio.all_tasks() - machine.tasks) <= 1)
+        # A layer over Redis keeps one reader a loop, for the pages as well as for us.
+        ours = lambda: [task for task in asyncio.all_tasks() - machine.tasks if "_do_receiving" not in repr(task)]  # noqa: E731
+        assert await settle(lambda: len(ours()) <= 1)
         assert gateway.journal._thread is None
 
     async def test_clears_the_trigger_of_a_run_whose_link_it_has_to_replace(
@@ -181,7 +183,7 @@ class TestNoGateway:
 
 class TestTheStart:
     async def test_is_over_only_when_the_registry_is_known(self, press: PLC) -> None:
-        gateway = Gateway()
+        gateway = Gateway(polls=False)
         assert not gateway.is_ready
         await gateway.start()
         assert gateway.is_ready
@@ -191,7 +193,7 @@ class TestTheStart:
 
     async def test_and_the_end_of_an_idle_one_take_no_time(self, press: PLC) -> None:
         started = time.monotonic()
-        gateway = Gateway()
+        gateway = Gateway(polls=False)
         await gateway.start()
         await gateway.drain(5)
         assert time.monotonic() - started < 1

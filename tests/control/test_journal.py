@@ -10,7 +10,7 @@ from channels.db import database_sync_to_async
 from django.db import InterfaceError, connection
 from django.utils import timezone
 
-from devices.control.errors import IllegalMove, KeyTaken, RecordUnavailable
+from devices.control.errors import IllegalMove, KeyTaken, PLCTaken, RecordUnavailable
 from devices.control.journal import Journal
 from devices.control.records import RunRecord
 from devices.models import PLC, Run, State
@@ -165,7 +165,7 @@ class TestAChange:
     async def test_lets_only_one_run_of_a_plc_be_running(self, press: PLC, journal: Journal) -> None:
         records = [await journal.accept(**a_run(press)) for _ in range(2)]
         outcomes = await all_done(*(journal.change(record, state=State.RUNNING) for record in records))
-        assert [type(outcome) for outcome in outcomes] == [RunRecord, IllegalMove]
+        assert [type(outcome) for outcome in outcomes] == [RunRecord, PLCTaken]
         assert [run.state for run in await runs()] == [State.RUNNING, State.QUEUED]
 
     async def test_of_a_final_record_comes_only_by_reconciliation(self, press: PLC, journal: Journal) -> None:
@@ -201,7 +201,7 @@ class TestADatabaseThatRefuses:
         self, press: PLC, journal: Journal, write_lock: WriteLock
     ) -> None:
         write_lock.take()
-        accepting = asyncio.create_task(journal.accept(**a_run(press)))
+        accepting = journal.accept(**a_run(press))
         await asyncio.sleep(0.2)
         assert not accepting.done()
         write_lock.free()
@@ -239,7 +239,7 @@ class TestTheEnd:
     async def test_comes_after_all_that_was_handed_in(self, press: PLC, told: list[RunRecord]) -> None:
         journal = Journal(on_commit=told.append)
         journal.start()
-        accepting = [asyncio.create_task(journal.accept(**a_run(press))) for _ in range(300)]
+        accepting = [journal.accept(**a_run(press)) for _ in range(300)]
         await asyncio.sleep(0)
         await journal.stop()
         assert len(await asyncio.gather(*accepting)) == len(told) == len(await runs()) == 300
@@ -258,7 +258,7 @@ class TestTheEnd:
         self, press: PLC, journal: Journal, told: list[RunRecord], write_lock: WriteLock
     ) -> None:
         write_lock.take()
-        accepting = asyncio.create_task(journal.accept(**a_run(press)))
+        accepting = journal.accept(**a_run(press))
         await asyncio.sleep(0.01)
         accepting.cancel()
         await asyncio.sleep(0)

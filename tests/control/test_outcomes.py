@@ -43,6 +43,7 @@ TABLE = [
     (Stage.TOLD, PLCSaidNo("jam", is_applied=False), State.FAULTED, Effect.NONE, Retry.AFTER_FIX),
     (Stage.TOLD, PLCSaidNo("jam", is_applied=True), State.FAULTED, Effect.APPLIED, Retry.AFTER_FIX),
     (Stage.CONFIRMED, HandshakeIncomplete("ack"), State.FAULTED, Effect.APPLIED, Retry.AFTER_FIX),
+    (Stage.CONFIRMED, ReadBackMismatch("15"), State.FAULTED, Effect.APPLIED, Retry.AFTER_FIX),
     (Stage.CONFIRMED, REFUSED, State.FAULTED, Effect.APPLIED, Retry.AFTER_FIX),
     (Stage.CONFIRMED, Unconfirmed("silence"), State.UNKNOWN, Effect.UNKNOWN, Retry.AFTER_RECONCILE),
 ]

@@ -18,7 +18,7 @@ class TestPatience:
         async with pool.turn(spec):
             patience = Patience(0.02)
             ended: list[None] = []
-            loop.call_later(0.021, lambda: ended.append(patience.end()))
+            loop.call_later(0.021, lambda: ended.append(patience.end(Withdrawn("the run was withdrawn"))))
             loop.call_later(0.01, time.sleep, 0.05)  # both are due when the loop looks again
             with pytest.raises(Withdrawn):
                 async with patience.turn(pool, spec):

@@ -4,8 +4,8 @@ import pytest
 from channels.db import database_sync_to_async
 
 from devices.admin.pattern_forms import PatternForm
-from devices.control import translate
 from devices.control.gateway import Gateway
+from devices.control.loading import Loader
 from devices.modbus.types import Table
 from devices.models import PLC, Command, Effect, Run, State, Tag
 from devices.models.patterns import PATTERNS
@@ -238,7 +238,7 @@ class TestAPackMLCommand:
 class TestASequenceEcho:
     async def test_is_translated_with_the_number_in_four_places(self, press: PLC) -> None:
         await write(press, "sequence-echo", request=REQUEST_NUMBER, echo="status")
-        command = (await database_sync_to_async(translate.load)())["press-1"].commands["go"]
+        command = (await database_sync_to_async(Loader().load)())["press-1"].commands["go"]
         numbered = [(step.phase, step.tag.name) for step in command.steps if step.parameter == SEQUENCE]
         assert numbered == [
             (Phase.CHECK, "status"),
@@ -264,7 +264,7 @@ class TestASequenceEcho:
         await write(press, "sequence-echo", request=REQUEST_NUMBER, echo="status", result=ORDER)
         echo_to(machine)
         for _ in range(2):
-            gateway = Gateway()
+            gateway = Gateway(polls=False)
             await gateway.start()
             assert (await call("go")).state == State.SUCCEEDED
             await gateway.drain(1)

@@ -7,8 +7,10 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from channels.db import database_sync_to_async
 from django.utils import timezone
 
+from devices.control import restored
 from devices.control.errors import NotProvable, NotProven, NotRead, PLCDisabled, RunSettled, UnknownRun
 from devices.control.gateway import Gateway
 from devices.control.records import RunRecord
@@ -31,12 +33,11 @@ from tests.control.doubtful import (
     proof,
     row,
 )
-from tests.control.rows import call
+from tests.control.rows import MES, call
 from tests.control.test_announce import Listener
 from tests.doubles import faults
 from tests.doubles.fault_server import FaultServer
 
-BY = "key mes-line-1"
 ACTIVE_BIT, ECHO_REGISTER = 8, 20
 RESULT_REGISTER = 21
 RESULT = TagSpec(
@@ -65,7 +66,7 @@ async def settled(gateway: Gateway, run_id: int, machine: FaultServer) -> RunRec
     """Have it read, and see that nothing was written by it."""
     writes = len(machine.writes)
     try:
-        return await gateway.reconciler.read(run_id, by=BY)
+        return await gateway.reconciler.read(run_id, MES)
     finally:
         assert len(machine.writes) == writes
 
@@ -82,7 +83,7 @@ class TestARun:
         assert run.detail == "Proven afterwards by a read of the PLC: active is true, wanted == true."
         (earlier,) = run.history
         assert (earlier["state"], earlier["effect"], earlier["retry"]) == ("unknown", "unknown", "after_reconcile")
-        assert (earlier["detail"], earlier["by"]) == (before.detail, BY)
+        assert (earlier["detail"], earlier["by"]) == (before.detail, MES.name)
         assert before.finished_at is not None
         assert earlier["finished_at"] == before.finished_at.isoformat()
         assert RunRecord.from_row(await row(before.id)) == run
@@ -170,7 +171,7 @@ class TestARun:
 
     async def test_that_is_not_recorded_is_unknown_here(self, line: PLC, gateway: Gateway) -> None:
         with pytest.raises(UnknownRun):
-            await gateway.reconciler.read(999, by=BY)
+            await gateway.reconciler.read(999, MES)
 
     async def test_of_a_disabled_plc_is_not_read(self, active: FaultServer, line: PLC, gateway: Gateway) -> None:
         before = await left(line, command(IS_ACTIVE))
@@ -202,7 +203,7 @@ class TestARun:
         before = await left(line, command(IS_OURS), sequence=7)
         tool.input_registers[ECHO_REGISTER] = 7
         tool.answer_delay_s = 0.01
-        started, found = await asyncio.gather(call(), gateway.reconciler.read(before.pk, by=BY))
+        started, found = await asyncio.gather(call(), gateway.reconciler.read(before.pk, MES))
         assert (started.state, found.state) == (State.SUCCEEDED, State.SUCCEEDED)
         assert tool.peak_connections == 1
 
@@ -255,6 +256,18 @@ class TestAProofThatWouldBeFalse:
         await PLC.objects.aupdate(**edited)
         tool.discrete_inputs[ACTIVE_BIT] = 1
         await self._is_refused(gateway, before.id, tool, "had another host, port or unit id then")
+
+    async def test_may_be_of_a_run_that_is_lost_where_the_database_was_restored(
+        self, tool: FaultServer, line: PLC, gateway: Gateway
+    ) -> None:
+        """Its number too: a run after the backup may have had any."""
+        before = await left(line, command(IS_OURS), sequence=7)
+        await database_sync_to_async(restored.hold)()
+        tool.input_registers[ECHO_REGISTER] = 7
+        await self._is_refused(gateway, before.pk, tool, "the database was restored from a backup since")
+        after = await left(line, command(IS_OURS), sequence=8)
+        tool.input_registers[ECHO_REGISTER] = 8
+        assert (await settled(gateway, after.pk, tool)).state is State.SUCCEEDED
 
     @pytest.mark.parametrize(
         "proves", [proof(ECHO, 0), proof(ECHO, 4, operator=Operator.NOT_EQUAL), proof(ACTIVE, False)]

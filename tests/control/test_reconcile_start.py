@@ -33,7 +33,7 @@ def active(machine: FaultServer) -> FaultServer:
 @pytest.fixture
 async def starting(press: PLC) -> AsyncIterator[Gateway]:
     """A gateway that the test starts."""
-    gateway = Gateway()
+    gateway = Gateway(polls=False)
     gateway.reconciler._again_first_s = 0.05
     yield gateway
     await gateway.drain(1)

@@ -32,7 +32,7 @@ async def left(press: PLC, **fields: object) -> Run:
 
 async def restart() -> None:
     """A gateway comes up and goes again."""
-    gateway = Gateway()
+    gateway = Gateway(polls=False)
     await gateway.start()
     await gateway.drain(1)
 
@@ -127,7 +127,7 @@ class TestAPageThatStayedOpen:
         """It hangs at another process, which nobody killed: the news of the dead one is sent again."""
         settings.LIVE_PUBLIC = True
         before = await left(press, **LEFT[last])
-        gateway = Gateway()
+        gateway = Gateway(polls=False)
         async with Page() as page:
             (shown,) = (await page.snapshot())["runs"]
             assert (shown["id"], shown["state"], shown["version"]) == (before.pk, before.state, before.version)

@@ -6,9 +6,10 @@ import pytest
 from channels.db import database_sync_to_async
 
 from devices.api import value_schemas
-from devices.control import check, parameters, translate
+from devices.control import check, parameters
 from devices.control.errors import InvalidParameters
 from devices.control.gateway import Gateway
+from devices.control.loading import Loader
 from devices.models import PLC, Command, Parameter, Step
 from devices.plc.sequence import SEQUENCE, sequence_limit
 from devices.plc.specs import CommandSpec, Operator, Phase
@@ -31,7 +32,7 @@ async def echo(press: PLC) -> Command:
 
 
 async def spec_of() -> CommandSpec:
-    plcs = await database_sync_to_async(translate.load)()
+    plcs = await database_sync_to_async(Loader().load)()
     return plcs["press-1"].commands["echo"]
 
 
@@ -60,7 +61,7 @@ class TestTranslation:
         if "tag" in fields:
             fields = {"tag": await press.profile.tags.aget(name=fields["tag"])}
         await model.objects.filter(**where).aupdate(**fields)
-        assert "echo" not in (await database_sync_to_async(translate.load)())["press-1"].commands
+        assert "echo" not in (await database_sync_to_async(Loader().load)())["press-1"].commands
 
 
 class TestACaller:

@@ -6,9 +6,11 @@ from typing import Any
 
 import pytest
 
+from devices.control.callers import Caller
 from devices.control.errors import InvalidParameters, PersonNeeded, RightMissing, RunSettled, UnknownRun
 from devices.control.gateway import Gateway
-from devices.control.records import Caller, RunRecord
+from devices.control.records import RunRecord
+from devices.control.rights import EVERYTHING
 from devices.control.verdicts import Verdict, verdict_of
 from devices.models import PLC, Effect, State
 from tests.control.doubtful import IS_ACTIVE, PLACES, command, is_as_before, left, row
@@ -16,7 +18,7 @@ from tests.control.rows import MES
 from tests.doubles import faults
 from tests.doubles.fault_server import FaultServer
 
-ANNA = Caller(name="user anna", source="10.0.0.9", may_judge=True)
+ANNA = Caller(name="user anna", source="10.0.0.9", rights=EVERYTHING, may_judge=True)
 SEEN = "parts lie in the tray"
 DONE = Verdict(state=State.SUCCEEDED, effect=Effect.APPLIED, reason=SEEN)
 NOT_DONE = Verdict(state=State.FAULTED, effect=Effect.NONE, reason=SEEN)
@@ -86,7 +88,7 @@ class TestAVerdict:
         machine.discrete_inputs[8] = 1
         machine.misbehave(faults.late(0.1), at="active")
         before = await left(line, command(IS_ACTIVE))
-        reading = asyncio.create_task(gateway.reconciler.read(before.pk, by=MES.name))
+        reading = asyncio.create_task(gateway.reconciler.read(before.pk, MES))
         await asyncio.sleep(0.03)
         judged = await gateway.reconciler.judge(before.pk, NOT_DONE, ANNA)
         assert await reading == judged == RunRecord.from_row(await row(before.pk))

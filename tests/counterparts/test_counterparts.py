@@ -5,7 +5,8 @@ import asyncio
 import pytest
 
 from devices.modbus.errors import DeviceException
-from devices.modbus.link import READ_BITS, READ_REGISTERS, WRITE_BITS, WRITE_REGISTERS, Link
+from devices.modbus.link import Link
+from devices.modbus.ranges import READ_BITS, READ_REGISTERS, WRITE_BITS, WRITE_REGISTERS
 from devices.modbus.types import ByteOrder, DataType, Limits, Table, TagSpec, Value, WriteFunctions
 from devices.plc.errors import InterlockOpen
 from devices.plc.phases import Conversation

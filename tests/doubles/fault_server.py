@@ -6,6 +6,8 @@ not get wrong in the same way.
 
 import asyncio
 import contextlib
+import socket
+import ssl
 from collections import defaultdict
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -15,6 +17,7 @@ from devices.modbus.types import Table
 from tests.doubles import faults
 from tests.doubles.listener import Full, Listener
 from tests.doubles.pdu import TABLES, WRITES, Memory, OnWrite, Request, Where, parse
+from tests.doubles.tls_wire import TLSConnection
 from tests.doubles.wire import Connection, Exchange, Fault
 
 
@@ -52,7 +55,10 @@ class FaultServer:
         size: int = 1000,
         answer_delay_s: float = 0.0,
         names: dict[str, tuple[Table, int]] | None = None,
+        security: ssl.SSLContext | None = None,
     ) -> None:
+        self.security = security
+        """Speaks TLS with what stands here; the next connection does, if it is changed."""
         self.serves = serves
         """Connections at once; None is as many as come."""
         self.when_full = when_full
@@ -222,7 +228,7 @@ class FaultServer:
     async def _accept_all(self) -> None:
         while True:
             await self._has_room.wait()
-            connection = Connection(await self._listener.accept(), self.wire)
+            connection = self._connection(await self._listener.accept())
             self.connects += 1
             if self._is_full and self.when_full in (Full.RESET, Full.CLOSE):
                 self.turned_away += 1
@@ -232,6 +238,9 @@ class FaultServer:
                 self._kick(self._served[0])
             await self._wait_for_room(connection)
             self._take_in(connection)
+
+    def _connection(self, sock: socket.socket) -> Connection:
+        return Connection(sock, self.wire) if self.security is None else TLSConnection(sock, self.wire, self.security)
 
     async def _wait_for_room(self, connection: Connection) -> None:
         """Leave it unserved; only where the limit was set after the accepting began, for else it is not accepted."""

@@ -61,9 +61,13 @@ class Connection:
             self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self._sock.close()
 
+    async def _some(self) -> bytes:
+        """What has come; nothing once the client hung up."""
+        return await self._loop.sock_recv(self._sock, 4096)
+
     async def _exactly(self, size: int) -> bytes:
         while len(self._buffer) < size:
-            octets = await self._loop.sock_recv(self._sock, 4096)
+            octets = await self._some()
             if not octets:
                 raise EOFError
             self._buffer += octets

@@ -7,10 +7,11 @@ row and its commit, and what goes over the link. All of them are defined here.
 import os
 import signal
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import django
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models.query import QuerySet
 
@@ -55,8 +56,13 @@ def note_written(moments: set[str]) -> None:
 
 
 def watch_rows() -> None:
-    """See which moments of runs the journal writes, and when it commits them; and the recovery, which is no journal."""
-    update, bulk_create = QuerySet.update, QuerySet.bulk_create
+    """Once Django is loaded: see which moments of runs the journal writes, and when it commits them.
+
+    And the recovery, which is no journal.
+    """
+    from devices.models.statements import Statements
+
+    update, insert, change = QuerySet.update, Statements.insert, Statements.update
 
     def updating(rows: Any, **fields: Any) -> int:
         count = update(rows, **fields)
@@ -66,13 +72,19 @@ def watch_rows() -> None:
                 die_at(AMID_RECOVERY)
         return count
 
-    def creating(rows: Any, objects: Any, *args: Any, **kwargs: Any) -> Any:
-        created = bulk_create(rows, objects, *args, **kwargs)
-        if rows.model.__name__ == "Run":
-            note_written({moment for row in created for moment in moments_of(vars(row))})
-        return created
+    def inserting(table: Any, rows: Sequence[Mapping[str, Any]]) -> Any:
+        added = insert(table, rows)
+        if table.model.__name__ == "Run":
+            note_written({moment for row in rows for moment in moments_of(row)})
+        return added
 
-    QuerySet.update, QuerySet.bulk_create = updating, creating
+    def changing(table: Any, key: int, changes: Mapping[str, Any], *, where: Mapping[str, Any]) -> bool:
+        is_changed = change(table, key, changes, where=where)
+        if table.model.__name__ == "Run":
+            note_written(moments_of(changes))
+        return is_changed
+
+    QuerySet.update, Statements.insert, Statements.update = updating, inserting, changing
 
 
 def watch_commits() -> None:
@@ -115,6 +127,8 @@ def watch_link() -> None:
 
 
 if __name__ == "__main__":
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "plcsite.settings")
+    django.setup()
     watch_rows()
     watch_commits()
     watch_link()

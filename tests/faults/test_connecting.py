@@ -66,8 +66,10 @@ class Row:
 
 ROWS = {
     "refused": Row(arrange=refuse, says="refused"),
-    "unreachable": Row(says="cannot reach", settings=PATIENT | {"host": "255.255.255.255"}),
+    "unreachable": Row(says="cannot reach", settings=PATIENT | {"host": "127.255.255.255"}),
     "name unknown": Row(says="was not found", settings=PATIENT | {"host": "x" * 64}),
+    "forbidden": Row(says="169.254.169.254 is a cloud's metadata", settings=PATIENT | {"host": "169.254.169.254"}),
+    "not in PLC_NETWORKS": Row(says="not within the networks .* PLC_NETWORKS", settings=PATIENT | {"host": "10.0.0.7"}),
     "SYN dropped": Row(arrange=drop, says=r"did not accept the connection within 0\.2 s", settings=BRIEF),
     "accepted and closed at once": Row(arrange=turn_away(Full.CLOSE), says=GONE, connects=1),
     "accepted and reset at once": Row(arrange=turn_away(Full.RESET), says=GONE, connects=1),

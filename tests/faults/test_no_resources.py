@@ -6,8 +6,11 @@ import resource
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import pytest
 from django.test import AsyncClient
 
+from devices.api import keys
+from devices.control import lock_outs
 from devices.control.gateway import current
 from devices.models import PLC
 from devices.plc.health import HealthState
@@ -33,6 +36,13 @@ def no_descriptor_left() -> Iterator[None]:
         for descriptor in taken:
             os.close(descriptor)
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+@pytest.fixture(autouse=True)
+def _what_was_looked_up_is_believed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a pool, as in tests, each look at PostgreSQL needs a descriptor of its own, and would be a 503."""
+    monkeypatch.setattr(keys, "LOOK_S", 60.0)
+    monkeypatch.setattr(lock_outs, "BELIEVED_S", 60.0)
 
 
 class TestNoDescriptorLeft:

@@ -43,7 +43,7 @@ SILENCE = {
     "silence, not applied": faults.swallow,
     "silence, applied": faults.mute,
     "truncated answer": faults.half_an_answer,
-    "an answer after the limit": faults.late(0.3),
+    "an answer after the limit": faults.late(0.8),
     "a byte at a time, over the limit": faults.trickle(0.05),
 }
 NONSENSE = {
@@ -173,7 +173,7 @@ class TestALateAnswer:
         self, mes: AsyncClient, machine: FaultServer, press: PLC, keep_open_s: float
     ):
         await is_registered(press, keep_open_s=keep_open_s)
-        machine.misbehave(faults.late(0.25), functions=WRITES, at="start")
+        machine.misbehave(faults.late(0.6), functions=WRITES, at="start")
         await ended(await call(mes), UNKNOWN)
         for _ in range(3):
             await ended(await call(mes), SUCCEEDED)

@@ -8,6 +8,7 @@ import pytest
 
 from devices.management import demo_registry
 from devices.models import PLC
+from tests import prepared
 from tests.api.conftest import START, machine  # noqa: F401 - fixtures, here and below
 from tests.doubles.fault_server import FaultServer
 from tests.serving.fixtures import environment, key, mes, server  # noqa: F401
@@ -41,6 +42,6 @@ def settings_of_press() -> dict[str, Any]:
 @pytest.fixture
 def registry(transactional_db: None, machine: FaultServer, settings_of_press: dict[str, Any]) -> None:  # noqa: F811
     """`press-1` is the double."""
-    demo_registry.create()
+    prepared.put_in(demo_registry.create)
     settings = PATIENT | settings_of_press
     PLC.objects.filter(name="press-1").update(host=machine.host, port=machine.port, **settings)

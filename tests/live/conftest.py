@@ -1,18 +1,25 @@
 """A page without a browser, a newsroom that can lose what it sends, and a registry with a PLC."""
 
+import asyncio
 import json
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
 from typing import Any
 
 import pytest
 from asgiref.sync import sync_to_async
+from channels.db import database_sync_to_async
 from channels.layers import get_channel_layer
 from channels.testing import WebsocketCommunicator
 from django.db import connections
 from django.utils import timezone
 
-from devices.control.announce import GROUP
-from devices.live.consumer import LiveConsumer
+from devices.control.errors import NotRunning
+from devices.control.gateway import current
+from devices.control.topics import OVERVIEW, PAGES
+from devices.live.feed import Pace
+from devices.live.pages import OverviewConsumer, PLCConsumer
 from devices.models import PLC, Profile, Run, State
 
 
@@ -24,15 +31,34 @@ class Closed(Exception):
         super().__init__(code)
 
 
-class Page:
-    """One open live page."""
+QUICK = Pace(frame_s=0.05, snapshot_s=0.05)
 
-    def __init__(self, consumer: Any = LiveConsumer, **scope: Any) -> None:
+
+class Quick(OverviewConsumer):
+    """Waits less."""
+
+    pace = QUICK
+
+
+class QuickPLC(PLCConsumer):
+    """Waits less."""
+
+    pace = QUICK
+
+
+class Page:
+    """One open page."""
+
+    def __init__(self, consumer: Any = OverviewConsumer, *, address: str = "/ws/live/", **scope: Any) -> None:
         application = consumer.as_asgi() if isinstance(consumer, type) else consumer
-        self.socket = WebsocketCommunicator(application, "/ws/live/", headers=scope.pop("headers", None))
+        self.socket = WebsocketCommunicator(application, address, headers=scope.pop("headers", None))
         self.socket.scope.update(scope)
 
     async def __aenter__(self) -> "Page":
+        with suppress(NotRunning):
+            # What the test has registered is loaded, and told: the page hears of what changes from now on.
+            await current().registry.plcs()
+            await asyncio.sleep(0.02)
         assert await self.socket.connect(timeout=3) == (True, None)
         return self
 
@@ -52,6 +78,20 @@ class Page:
             pass
         return frame
 
+    async def news(self) -> list[Any]:
+        """What is in the next frame with news; what comes before it is passed over."""
+        while "news" not in (frame := await self.frame()):
+            pass
+        return frame["news"]
+
+    async def news_until(self, is_enough: Callable[[list[Any]], Any]) -> list[Any]:
+        """All news from now until there is enough."""
+        heard: list[Any] = []
+        async with asyncio.timeout(5):
+            while not is_enough(heard):
+                heard += await self.news()
+        return heard
+
     async def closed(self) -> int:
         """The code with which the server closes; what comes before it is passed over."""
         try:
@@ -67,32 +107,38 @@ class Page:
 class Newsroom:
     """Announces as a gateway does, and can lose a message on the way."""
 
-    def __init__(self, source: str = "a1b2") -> None:
+    def __init__(self, source: str = "a1b2", topic: str = OVERVIEW) -> None:
         self.source = source
-        self.seq = 0
+        self.topic = topic
+        self.seqs = {PAGES: 0, topic: 0}
 
-    async def tell(self, content: Any = "news") -> int:
-        self.seq += 1
-        await self._send({"type": "live.news", "seq": self.seq, "text": json.dumps(content)})
-        return self.seq
+    async def tell(self, content: Any = "news", about: str = "") -> None:
+        """One piece of news; without `about` it is about a thing of its own."""
+        number = self._next(self.topic)
+        items = {about or f"thing {number}": json.dumps(content)}
+        await self._send(self.topic, {"type": "live.news", "topic": self.topic, "seq": number, "items": items})
 
     def lose(self) -> None:
-        self.seq += 1
+        self._next(self.topic)
 
     async def tell_registry(self) -> None:
-        self.seq += 1
-        await self._send({"type": "live.registry", "seq": self.seq})
+        number = self._next(PAGES)
+        await self._send(PAGES, {"type": "live.registry", "topic": PAGES, "seq": number})
 
     async def beat(self) -> None:
-        await self._send({"type": "live.beat", "seq": self.seq})
+        await self._send(PAGES, {"type": "live.beat", "seqs": self.seqs})
+
+    def _next(self, topic: str) -> int:
+        self.seqs[topic] += 1
+        return self.seqs[topic]
 
     async def introduce(self, page: Page) -> None:
         """Make the page know this source: of a new one it asks for a snapshot once."""
         await self.beat()
         await page.snapshot()
 
-    async def _send(self, message: dict[str, Any]) -> None:
-        await get_channel_layer().group_send(GROUP, {**message, "source": self.source})
+    async def _send(self, group: str, message: dict[str, Any]) -> None:
+        await get_channel_layer().group_send(group, {**message, "source": self.source})
 
 
 @pytest.fixture(autouse=True)
@@ -124,3 +170,8 @@ def run_of(plc: PLC, **fields: Any) -> Run:
     at = timezone.now()
     given = {"plc_name": plc.name, "command": "start_batch", "caller": "user anna", "accepted_at": at, "version": 4}
     return Run(plc=plc, **{**given, "state": State.SUCCEEDED, "trace": [{"step": "long"}], "finished_at": at, **fields})
+
+
+def busy_database(seconds: float) -> "asyncio.Task[None]":
+    """Hold the one thread in which a process talks to its database, as a slow query does."""
+    return asyncio.create_task(database_sync_to_async(time.sleep)(seconds))

@@ -1,6 +1,7 @@
 """What a page shows at first sight, and how many reads that costs."""
 
 import asyncio
+import gc
 import json
 import socket
 from typing import Any
@@ -12,7 +13,8 @@ from django.test.utils import CaptureQueriesContext
 
 from devices.control.records import RunRecord
 from devices.live import snapshot
-from devices.live.snapshot import RUNS, Snapshots
+from devices.live.sharing import Snapshots, shared
+from devices.live.snapshot import RUNS
 from devices.modbus.errors import LinkUnavailable
 from devices.models import PLC, Run
 from tests.live.conftest import run_of
@@ -35,9 +37,13 @@ class TestPLCs:
                 "name": "press-1",
                 "title": "Press 1",
                 "area": "Hall A",
+                "profile": "batch-machine",
                 "state": "unknown",
                 "reason": "",
+                "since": None,
+                "next_try_at": None,
                 "mark": "",
+                "lock_out": None,
                 "last_run_id": None,
             }
         ]
@@ -61,6 +67,7 @@ class TestPLCs:
                         pass
         plc = (await taken())["plcs"][0]
         assert plc["state"] == "offline"
+        assert plc["since"] < plc["next_try_at"]
         assert "refused" in plc["reason"]
 
 
@@ -84,10 +91,10 @@ class TestRuns:
 
         def queries() -> int:
             with CaptureQueriesContext(connection) as caught:
-                snapshot._stored()
+                snapshot._stored(None)
             return len([query for query in caught if "SELECT" in query["sql"]])
 
-        assert await database_sync_to_async(queries)() <= 3
+        assert await database_sync_to_async(queries)() <= 4
 
 
 class Reader:
@@ -146,3 +153,15 @@ class TestSharing:
         assert reader.count == 1
         reader.error = None
         assert await snapshots.take() == "snapshot 2"
+
+    async def test_is_between_pages_of_one_topic_as_long_as_one_of_them_is_there(self):
+        reader = Reader()
+        first = shared("topic", reader)
+        assert shared("topic", Reader()) is first
+        assert shared("other topic", reader) is not first
+        del first
+        gc.collect()
+        other_reader = Reader()
+        other_reader.may_end.set()
+        assert await shared("topic", other_reader).take() == "snapshot 1"
+        assert (reader.count, other_reader.count) == (0, 1)

@@ -7,9 +7,11 @@ import pytest
 from django.contrib.auth import authenticate
 from django.contrib.auth.models import User
 from django.db import models
+from django.test import RequestFactory
 
+from devices.control.rights import may_enter_admin, rights_of_user
 from devices.management import demo_access, demo_registry
-from devices.models import PLC, APIKey, Command, Parameter, Profile, Step, Tag
+from devices.models import PLC, APIKey, Command, Parameter, Profile, Right, Step, Tag
 from devices.models.access import digest_of
 from devices.simulator import batch_map
 
@@ -65,6 +67,16 @@ class TestRegistry:
         steps = Command.objects.get(name="reset_fault").steps.all()
         assert [(step.phase, step.tag.name, step.value) for step in steps] == [("trigger", "reset_fault", "1")]
 
+    def test_watches_the_machines_and_records_what_trends_show(self):
+        demo_registry.create()
+        recorded = {tag.name: tag.dead_band for tag in Tag.objects.filter(is_recorded=True)}
+        assert recorded == {"good_count": 0.0, "nok_count": 0.0, "temperature": 0.1}
+        assert Tag.objects.get(name="heartbeat").poll_interval_ms == 500
+        assert set(Tag.objects.values_list("poll_interval_ms", flat=True)) == {500, 1000}
+        assert set(demo_registry.WATCHED) <= {tag.name for tag in batch_map.TAGS}
+        assert {plc.watched_tag.name for plc in PLC.objects.all()} == {"heartbeat"}
+        assert {plc.heartbeat_tag for plc in PLC.objects.all()} == {None}
+
     def test_passes_the_checks_of_the_admin(self):
         demo_registry.create()
         for kind in REGISTRY:
@@ -79,7 +91,8 @@ class TestRegistry:
 
     def test_keeps_what_the_engineer_changed(self):
         demo_registry.create()
-        PLC.objects.filter(name="press-1").update(port=502, title="Mine")
+        PLC.objects.filter(name="press-1").update(port=502, title="Mine", watched_tag=None)
+        Tag.objects.filter(name="temperature").update(is_recorded=False, poll_interval_ms=0, dead_band=2.0)
         Step.objects.filter(phase="wait").update(timeout_s=9.0)
         Tag.objects.create(profile=Profile.objects.get(), name="mine", table="coil", address=50, data_type="bool")
         before = rows(*REGISTRY)
@@ -96,16 +109,44 @@ class TestRegistry:
         assert set(demo_registry.DESCRIPTIONS) == {tag.name for tag in batch_map.TAGS}
 
 
+def log_in(name: str, password: str) -> User | None:
+    """Who the login page lets in."""
+    return authenticate(RequestFactory().post("/admin/login/"), username=name, password=password)
+
+
 class TestLogins:
     def test_work_and_say_what_they_may(self):
         logins = demo_access.create()
-        assert [login.name for login in logins] == ["engineer", "operator"]
-        engineer, operator = (authenticate(username=login.name, password=login.password) for login in logins)
-        assert engineer.is_superuser
-        assert operator.has_perm("devices.view_run")
-        assert operator.has_perm("devices.view_plc")
-        assert not operator.has_perm("devices.change_plc")
-        assert not operator.has_perm("devices.view_apikey")
+        people = {login.name: log_in(login.name, login.password) for login in logins}
+        groups = {name: [group.name for group in user.groups.all()] for name, user in people.items()}
+        assert groups == {
+            "engineer": ["Controls engineer"],
+            "operator": ["Operator"],
+            "security": ["Security admin"],
+            "auditor": ["Auditor"],
+        }
+        assert {login.name for login in logins if login.may} == set(people)
+        assert not [user for user in people.values() if user.is_superuser or user.user_permissions.exists()]
+
+    def test_let_all_but_the_operator_into_the_admin(self):
+        demo_access.create()
+        entering = {user.username for user in User.objects.all() if may_enter_admin(user)}
+        assert entering == {"engineer", "security", "auditor"}
+
+    def test_may_what_their_groups_may(self):
+        demo_registry.create()
+        demo_access.create()
+        press = PLC.objects.get(name="press-1")
+        may = {
+            user.username: {right.value for right in Right if rights_of_user(user).may(right, press)}
+            for user in User.objects.all()
+        }
+        assert may == {
+            "engineer": {"view", "execute", "write", "administer"},
+            "operator": {"view", "execute"},
+            "security": set(),
+            "auditor": {"view"},
+        }
 
     def test_are_the_same_after_the_second_time(self):
         first = demo_access.create()
@@ -119,7 +160,7 @@ class TestLogins:
         engineer.set_password("mine alone")
         engineer.save()
         assert demo_access.create()[0].password == "(as you changed it)"
-        assert authenticate(username="engineer", password="mine alone")
+        assert log_in("engineer", "mine alone")
 
     def test_are_not_added_to_a_database_with_users_of_its_own(self):
         User.objects.create_user("anna", password="not a demo's")
@@ -139,6 +180,11 @@ class TestKey:
         assert APIKey.objects.get(name="demo").digest == digest_of(key)
         assert file.read_text().strip() == key
         assert stat.S_IMODE(file.stat().st_mode) == 0o600
+
+    def test_belongs_to_the_demos_security_admin(self):
+        demo_access.create()
+        demo_access.key()
+        assert APIKey.objects.get(name="demo").owner.username == "security"
 
     def test_is_shown_again_the_second_time(self):
         key = demo_access.key()

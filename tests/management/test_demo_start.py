@@ -5,7 +5,9 @@ import asyncio
 import pytest
 from asgiref.sync import sync_to_async
 
-from devices.control.submit import Caller, submit
+from devices.control.callers import Caller
+from devices.control.rights import EVERYTHING
+from devices.control.submit import submit
 from devices.management import demo_registry
 from devices.management.demo_machines import DemoMachine, simulate
 from devices.modbus.types import Table
@@ -13,7 +15,7 @@ from devices.models import PLC, State
 
 PORT = 21041
 SLOW = DemoMachine(name="press-1", title="Press 1", area="Hall A", port=PORT, answer_delay_s=0.03)
-CALLER = Caller(name="user anna", source="127.0.0.1")
+CALLER = Caller(name="user anna", source="127.0.0.1", rights=EVERYTHING)
 
 
 def register() -> None:

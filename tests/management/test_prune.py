@@ -1,7 +1,8 @@
-"""Frames go after their days; whatever else a run holds stays."""
+"""Frames and samples go after their days; whatever else a run holds stays."""
 
 import asyncio
 import re
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from io import StringIO
 from typing import Any
@@ -13,10 +14,13 @@ from django.db import DatabaseError, InterfaceError, connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from devices.control import prune
-from devices.control.prune import DAILY_S, FIRST_S, Sweep, pruning_daily
-from devices.models import PLC, Run
+from devices.control import prune, prune_frames, prune_samples
+from devices.control.prune import DAILY_S, FIRST_S, pruning_daily
+from devices.control.prune_frames import Sweep
+from devices.control.samples import NewSample, SampleWriter
+from devices.models import PLC, Run, Sample, Series
 from tests.control import rows
+from tests.control.databases import elsewhere
 
 FRAMES = [{"at_ms": 1.0, "step": 0, "direction": "sent", "length": 2, "hex": "00 01"}]
 NOW = datetime(2026, 7, 1, 12, tzinfo=UTC)
@@ -41,26 +45,37 @@ def with_frames() -> set[int]:
     return {run.pk for run in Run.objects.all() if run.frames}
 
 
-class TestPrune:
+class TestFrames:
     def test_empties_the_frames_of_old_runs_and_nothing_else(self, press):
         old, young = ended(press, 30.01), ended(press, 29.99)
         before = Run.objects.filter(pk=old.pk).values().get()
-        assert prune.prune(now=NOW) == 1
+        assert prune.prune(now=NOW).runs == 1
         assert with_frames() == {young.pk}
         assert Run.objects.filter(pk=old.pk).values().get() == before | {"frames": []}
 
     def test_leaves_an_open_run_alone_however_old_it_is(self, press):
         running = ended(press, None, state="running")
-        assert prune.prune(now=NOW) == 0
+        assert prune.prune(now=NOW).runs == 0
         assert with_frames() == {running.pk}
 
     def test_finds_nothing_the_second_time(self, press):
         ended(press, 31)
-        assert (prune.prune(now=NOW), prune.prune(now=NOW)) == (1, 0)
+        assert (prune.prune(now=NOW).runs, prune.prune(now=NOW).runs) == (1, 0)
+
+    def test_is_the_same_where_several_processes_do_it_at_once(self, press, monkeypatch):
+        monkeypatch.setattr(prune_frames, "BATCH", 5)
+        for _ in range(30):
+            ended(press, 31)
+        young = ended(press, 1)
+        with ThreadPoolExecutor(3) as others:
+            pruned = list(others.map(lambda _: elsewhere(lambda: prune.prune(now=NOW)), range(3)))
+        assert sum(one.runs for one in pruned) >= 30
+        assert with_frames() == {young.pk}
+        assert Run.objects.count() == 31
 
     def test_takes_few_at_a_time_and_looks_before_it_locks(self, press, monkeypatch):
-        monkeypatch.setattr(prune, "BATCH", 10)
-        monkeypatch.setattr(prune, "WINDOW", 1_000_000_000)  # whatever numbers the runs of this test have
+        monkeypatch.setattr(prune_frames, "BATCH", 10)
+        monkeypatch.setattr(prune_frames, "WINDOW", 1_000_000_000)  # whatever numbers the runs of this test have
         for _ in range(25):
             ended(press, 31)
         with CaptureQueriesContext(connection) as queries:
@@ -73,7 +88,7 @@ class TestPrune:
         assert with_frames() == set()
 
     def test_looks_at_a_window_of_runs_at_a_time_and_lets_others_in_between(self, press, monkeypatch):
-        monkeypatch.setattr(prune, "WINDOW", 10)
+        monkeypatch.setattr(prune_frames, "WINDOW", 10)
         runs = [ended(press, 1) for _ in range(25)]
         old = ended(press, 31)
         steps = Sweep().steps(now=NOW)
@@ -88,7 +103,7 @@ class TestPrune:
         assert with_frames() == {run.pk for run in runs}
 
     def test_passes_over_the_next_day_what_is_done_and_nothing_else(self, press, monkeypatch):
-        monkeypatch.setattr(prune, "WINDOW", 1)
+        monkeypatch.setattr(prune_frames, "WINDOW", 1)
         done, open_run, later = ended(press, 31), ended(press, None, state="running", frames=[]), ended(press, 31)
         young = ended(press, 29.5)
         sweep = Sweep()
@@ -109,13 +124,80 @@ class TestPrune:
         prune.prune(now=NOW)
         assert len(with_frames()) == left
 
-    def test_command_says_what_it_did(self, press):
+
+def kept(press: PLC, tag: str, *days_ago: float) -> Series:
+    """A series with a sample of each of these ages."""
+    series, _ = Series.objects.get_or_create(plc=press, tag=tag)
+    for days in days_ago:
+        at = NOW - timedelta(days=days)
+        Sample.objects.create(series=series, at_ms=round(at.timestamp() * 1000), number=days)
+    return series
+
+
+def ages(tag: str) -> list[float]:
+    return sorted(Sample.objects.filter(series__tag=tag).values_list("number", flat=True))
+
+
+class TestSamples:
+    def test_go_after_their_days(self, press):
+        kept(press, "temp", 1, 29.99, 30.01, 400), kept(press, "speed", 2, 31)
+        assert prune.prune(now=NOW).samples == 3
+        assert (ages("temp"), ages("speed")) == ([1, 29.99], [2])
+        assert prune.prune(now=NOW).samples == 0
+
+    def test_take_their_series_along_when_none_is_left(self, press):
+        kept(press, "gone", 31, 32), kept(press, "temp", 1)
+        prune.prune(now=NOW)
+        assert [series.tag for series in Series.objects.all()] == ["temp"]
+
+    def test_go_few_at_a_time(self, press, monkeypatch):
+        monkeypatch.setattr(prune_samples, "BATCH", 10)
+        monkeypatch.setattr(prune_samples, "SERIES", 2)
+        for tag in ("a", "b", "c"):
+            kept(press, tag, *range(31, 56), 1)
+        assert list(prune_samples.steps(now=NOW)) == [10, 10, 5, 10, 10, 5, 0, 10, 10, 5, 0]
+        assert [ages(tag) for tag in ("a", "b", "c")] == [[1]] * 3
+
+    @pytest.mark.parametrize(("days", "left"), [(0, 0), (-1, 0), (1, 1), (10**9, 2), (10**12, 2)])
+    def test_obey_the_setting(self, press, settings, days, left):
+        settings.HISTORY_DAYS = days
+        kept(press, "temp", 2, 0.5)
+        prune.prune(now=NOW)
+        assert len(ages("temp")) == left
+
+    async def test_are_recorded_on_in_a_series_that_was_pruned(self, press):
+        writer = SampleWriter()
+        writer.start()
+        writer.put([NewSample(press.pk, "temp", 0, 1.0)])
+        await stored(0)
+        assert (await database_sync_to_async(prune.prune)(now=NOW)).samples == 1
+        assert not await Series.objects.aexists()
+        at_ms = round(NOW.timestamp() * 1000)
+        writer.put([NewSample(press.pk, "temp", at_ms, 2.0)])
+        await stored(at_ms)
+        await writer.stop()
+
+
+async def stored(at_ms: int) -> None:
+    """Wait for a sample of this moment."""
+    async with asyncio.timeout(10):
+        while not await Sample.objects.filter(at_ms=at_ms).aexists():  # noqa: ASYNC110 - nobody tells
+            await asyncio.sleep(0.02)
+
+
+class TestTheCommand:
+    def test_says_what_it_did(self, press):
         now = timezone.now()
         ended(press, 31, now), ended(press, 31, now), ended(press, 1, now)
+        kept(press, "temp", 1000, 1001, 1002), kept(press, "temp", (NOW - now) / timedelta(days=1))
         out = StringIO()
         call_command("prune", stdout=out)
-        assert out.getvalue() == "Emptied the frames of 2 run(s) that ended more than 30 days ago.\n"
+        assert out.getvalue() == (
+            "Emptied the frames of 2 run(s) that ended more than 30 days ago.\n"
+            "Deleted 3 sample(s) more than 30 days old.\n"
+        )
         assert len(with_frames()) == 1
+        assert len(ages("temp")) == 1
 
 
 class Night:
@@ -146,12 +228,15 @@ class TestServing:
     async def test_prunes_after_its_start_and_then_each_day(self, press):
         night = Night()
         run = await database_sync_to_async(ended)(press, 29.5)
+        await database_sync_to_async(kept)(press, "temp", 29.5)
         async with pruning_daily(sleep=night.sleep, clock=lambda: night.now):
             await night.passes()
             assert await database_sync_to_async(with_frames)() == {run.pk}
+            assert await database_sync_to_async(ages)("temp") == [29.5]
             night.now += timedelta(days=1)
             await night.passes()
             assert await database_sync_to_async(with_frames)() == set()
+            assert await database_sync_to_async(ages)("temp") == []
         assert night.slept == [FIRST_S, DAILY_S, DAILY_S]
 
     @pytest.mark.parametrize("kind", [DatabaseError, InterfaceError])

@@ -4,12 +4,12 @@ from devices.modbus.link import Link
 from devices.modbus.types import Endpoint, Table
 from tests.doubles.fault_server import FaultServer
 
-ANSWER_S = 0.15  # the response limit of these tests
+ANSWER_S = 0.3  # the response limit of these tests
 COIL, INPUT, HOLDING, READING = Table
 
 
 def endpoint(plc: FaultServer, **changes: object) -> Endpoint:
-    limits: dict = {"connect_timeout_s": 0.3, "response_timeout_s": ANSWER_S} | changes
+    limits: dict = {"connect_timeout_s": 0.4, "response_timeout_s": ANSWER_S} | changes
     return Endpoint(host=plc.host, port=plc.port, **limits)
 
 

@@ -1,6 +1,6 @@
 """Writes to neighbours go out together, and nothing else about them changes."""
 
-from itertools import accumulate
+from itertools import accumulate, pairwise
 
 import pytest
 from hypothesis import given, settings
@@ -124,6 +124,10 @@ class TestRefusal:
             merge_writes([coils(4)], Limits())
 
 
+def addresses(read: Read) -> range:
+    return range(read.address, read.address + read.count)
+
+
 @st.composite
 def read_lists(draw: st.DrawFn) -> list[Read]:
     """Neighbours, overlaps and holes, in any order."""
@@ -132,11 +136,14 @@ def read_lists(draw: st.DrawFn) -> list[Read]:
     return draw(st.lists(reads, max_size=30))
 
 
+gaps = st.integers(0, 8)
+
+
 class TestMergeReads:
     @unhurried
-    @given(read_lists(), st.integers(4, 12), st.integers(4, 12))
-    def test_serves_every_value_whole_within_the_limits(self, reads: list[Read], registers: int, bits: int):
-        blocks = merge_reads(reads, Limits(read_registers=registers, read_bits=bits))
+    @given(read_lists(), st.integers(4, 12), st.integers(4, 12), gaps)
+    def test_serves_every_value_whole_within_the_limits(self, reads: list[Read], registers: int, bits: int, gap: int):
+        blocks = merge_reads(reads, Limits(read_registers=registers, read_bits=bits), gap)
         assert sorted(place for block in blocks for place in block.members) == list(range(len(reads)))
         for block in blocks:
             assert block.count <= (bits if block.table.is_bits else registers)
@@ -153,6 +160,29 @@ class TestMergeReads:
         blocks = merge_reads(reads, Limits())
         asked = [(block.table, block.address + step) for block in blocks for step in range(block.count)]
         assert sorted(asked) == sorted(wanted), "each address once"
+
+    @unhurried
+    @given(read_lists(), gaps)
+    def test_reads_across_no_wider_gap_than_is_set(self, reads: list[Read], gap: int):
+        for block in merge_reads(reads, Limits(), gap):
+            asked = {address for place in block.members for address in addresses(reads[place])}
+            run = 0
+            for address in range(block.address, block.end):
+                run = 0 if address in asked else run + 1
+                assert run <= gap
+            assert {block.address, block.end - 1} <= asked, "nothing is read before the first value or behind the last"
+
+    @unhurried
+    @given(read_lists(), gaps)
+    def test_leaves_nothing_apart_that_it_may_join(self, reads: list[Read], gap: int):
+        blocks = sorted(merge_reads(reads, Limits(), gap), key=lambda block: (block.table, block.address))
+        for one, next_one in pairwise(blocks):
+            assert one.table is not next_one.table or next_one.address > one.end + gap
+
+    def test_joins_across_a_gap_as_wide_as_set_and_no_wider(self):
+        reads = [Read(Table.HOLDING_REGISTER, address, 2) for address in (0, 10, 21)]
+        spans = [(block.address, block.count) for block in merge_reads(reads, Limits(), 8)]
+        assert spans == [(0, 12), (21, 2)]
 
     def test_reads_last_what_was_asked_for_last(self):
         reads = [Read(Table.COIL, 9, 1), Read(Table.INPUT_REGISTER, 0, 1), Read(Table.COIL, 0, 1)]

@@ -2,9 +2,12 @@
 
 from django.contrib import admin, messages
 from django.http import HttpRequest, HttpResponse
-from django.urls import path
+from django.urls import include, path
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_GET
+
+from devices.api import api
+from devices.live.urls import urlpatterns as live
 
 
 @csrf_exempt
@@ -62,6 +65,8 @@ urlpatterns = [
     path("form", form),
     path("bug", bug),
     path("admin/", admin.site.urls),
+    path("api/", api.urls),
+    path("", include(live)),  # the login page is one of them
 ]
 handler404 = "devices.api.problems.not_found"
 handler500 = "devices.api.problems.server_error"

@@ -12,7 +12,7 @@ import pytest
 from django.conf import settings
 from django.db import connection
 
-from devices.models import APIKey
+from tests.access import new_key
 from tests.serving.process import RunningServer, database_url, running_server
 
 __all__ = ["environment", "key", "mes", "server"]
@@ -21,10 +21,7 @@ __all__ = ["environment", "key", "mes", "server"]
 @pytest.fixture
 def key(transactional_db: None) -> str:
     """The key of a MES."""
-    row = APIKey(name="mes")
-    secret = row.issue()
-    row.save()
-    return secret
+    return new_key()
 
 
 @pytest.fixture

@@ -12,20 +12,42 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from tests.doubles.leaks import open_descriptors
+
 ROOT = Path(__file__).resolve().parent.parent.parent
 MANAGE = ("manage.py",)
 READY = re.compile(r"Ready on (http://\S+?)/?\s")
-START_S = 30.0
+START_S = 90.0  # several may start at once, on a computer with much else to do
 END_S = 20.0
 
 # What the test run itself was told, and a child must not inherit: it gets a database of its own.
-OWN = ("DATABASE_URL", "REDIS_URL", "DATA_DIR", "DJANGO_SETTINGS_MODULE", "DRAIN_S", "LIVE_PUBLIC")
+OWN = (
+    "DATABASE_URL",
+    "REDIS_URL",
+    "DATA_DIR",
+    "DJANGO_SETTINGS_MODULE",
+    "DRAIN_S",
+    "LIVE_PUBLIC",
+    "SECRET_KEY",
+    "PLC_NETWORKS",
+    "TLS_DIR",
+)
+LOOPBACK = "127.0.0.0/8,::1/128"  # where the doubles are
+# A server that browsers of this computer reach without a proxy, as often as they like.
+PLAIN = {"HTTPS": "off", "ALLOWED_HOSTS": "localhost,127.0.0.1,[::1]", "REQUESTS_PER_MINUTE": "0"}
 
 
 def child_environment(data_dir: Path, env: Mapping[str, str] | None = None) -> dict[str, str]:
     """For a `manage.py` on SQLite in `data_dir`, or on the DATABASE_URL of `env` (see `database_url`)."""
     inherited = {name: value for name, value in os.environ.items() if name not in OWN}
-    return {**inherited, "DATA_DIR": str(data_dir), "PYTHONUNBUFFERED": "1", **(env or {})}
+    return {
+        **inherited,
+        **PLAIN,
+        "DATA_DIR": str(data_dir),
+        "PLC_NETWORKS": LOOPBACK,
+        "PYTHONUNBUFFERED": "1",
+        **(env or {}),
+    }
 
 
 def database_url(connection: Any) -> str:
@@ -75,7 +97,7 @@ class RunningServer:
     @property
     def descriptors(self) -> int:
         """Files and sockets that it has open now."""
-        return len(os.listdir(f"/proc/{self.process.pid}/fd"))
+        return open_descriptors(self.process.pid)
 
     @property
     def resident_kib(self) -> int:
@@ -110,24 +132,29 @@ def running_server(
     migrate: bool = True,
     host: str = "127.0.0.1",
     program: Sequence[str] = MANAGE,
+    polls: bool = False,
+    fd: int | None = None,
 ) -> Iterator[RunningServer]:
     """Start `serve`, wait until it is ready, and end it, whatever the test did; 0 takes any free port.
 
     `migrate=False` where the database is already there, as with `database_url` of a transactional test. `program` is
-    what Python runs, where it is not the plain manage.py.
+    what Python runs, where it is not the plain manage.py. Without `polls` a machine sees what its commands ask, and
+    nothing else. `fd`: a socket that it inherits and listens on, in place of host and port.
     """
     if migrate:
         made = manage(data_dir, "migrate", "--verbosity", "0", env=env)
         assert made.returncode == 0, made.stderr
+    where = ["--host", host, "--port", str(port)] if fd is None else ["--fd", str(fd)]
     log = data_dir / f"serve-{time.monotonic_ns()}.log"
     with log.open("wb") as output:
         process = subprocess.Popen(
-            _command("serve", "--host", host, "--port", str(port), program=program),
+            _command("serve", *where, *([] if polls else ["--no-poll"]), program=program),
             env=child_environment(data_dir, env),
             cwd=ROOT,
             stdout=output,
             stderr=subprocess.STDOUT,
             stdin=subprocess.DEVNULL,
+            pass_fds=() if fd is None else (fd,),
         )
     try:
         yield RunningServer(process, _wait_until_ready(process, log), log)

@@ -12,6 +12,7 @@ from websockets.exceptions import ConnectionClosed
 from devices.management import demo_registry
 from devices.models import PLC, State
 from devices.simulator.simulated_plc import SimulatedPLC
+from tests import prepared
 from tests.serving.process import running_server
 from tests.serving.records import stored_states
 
@@ -30,7 +31,7 @@ async def machine() -> AsyncIterator[SimulatedPLC]:
 @pytest.fixture
 def registry(transactional_db: None, machine: SimulatedPLC) -> None:
     """`oven-1` is the machine."""
-    demo_registry.create()
+    prepared.put_in(demo_registry.create)
     PLC.objects.filter(name="oven-1").update(host="127.0.0.1", port=machine.server.port)
 
 
@@ -107,3 +108,26 @@ async def wait_for_end(page: ClientConnection) -> None:
     """Read until the socket is closed."""
     while True:
         await page.recv()
+
+
+class TestPolling:
+    async def until_online(self, mes) -> bool:
+        """Whether `oven-1` is seen to be online within a time that is enough for its first round."""
+        for _ in range(40):
+            if (await mes.get("/api/plcs/oven-1")).json()["state"] == "online":
+                return True
+            await asyncio.sleep(0.1)
+        return False
+
+    async def test_is_part_of_serve(self, environment, machine, key, tmp_path):
+        context = running_server(tmp_path, env=environment, migrate=False, polls=True)
+        polling = await asyncio.to_thread(context.__enter__)
+        async with httpx.AsyncClient(base_url=polling.url, headers={"X-API-Key": key}) as mes:
+            assert await self.until_online(mes), "nobody asked for anything, and it was read"
+        await asyncio.to_thread(context.__exit__, None, None, None)
+        assert machine.server.connections == 0
+        assert "Traceback" not in polling.output()
+
+    async def test_is_left_out_where_serve_is_told_so(self, server, machine, mes):
+        assert not await self.until_online(mes)
+        assert machine.server.connections == 0

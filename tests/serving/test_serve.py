@@ -1,18 +1,22 @@
 """What `manage.py serve` promises when it starts, while it runs, and when it ends."""
 
 import asyncio
+import re
 import signal
 import socket
 import sqlite3
 from collections.abc import AsyncIterator, Iterator
 from contextlib import suppress
 from pathlib import Path
+from urllib.parse import quote
 
 import httpx
 import pytest
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
+from devices.management.webserver import MESSAGE_LIMIT
+from tests.doubles.leaks import settle
 from tests.serving.process import RunningServer, manage, running_server
 
 SITE = {"DJANGO_SETTINGS_MODULE": "tests.serving.site"}
@@ -194,6 +198,44 @@ class TestPages:
                 await page.recv()
             assert page.close_code == 4413
 
+    async def test_that_send_too_much_in_small_parts_are_closed(self, server):
+        async with connect(f"{server.socket_url}/ws", origin=server.url) as page:
+            with suppress(ConnectionClosed):
+                await page.send("x" * 1000 for _ in range(1000))
+            async for _ in until_closed(page):
+                pass
+            # What is still on its way when the server closes can cost the page the code.
+            assert page.close_code in (4413, 1006)
+
+    @pytest.mark.parametrize("length", [MESSAGE_LIMIT + 1, 7 * 2**20, 100 * 2**20])
+    def test_cannot_fill_the_memory_with_one_message(self, server, length):
+        assert httpx.get(f"{server.url}/slow?s=0").text == "done"
+        before = memory_kib(server)
+        with socket.create_connection(("127.0.0.1", server.port), timeout=10) as page:
+            shake_hands(page, server)
+            page.sendall(b"\x82\xff" + length.to_bytes(8, "big") + bytes(4))
+            sent = 0
+            with suppress(OSError):
+                while sent < length:
+                    sent += page.send(bytes(min(2**20, length - sent)))
+            assert memory_kib(server) - before < 4096
+
+
+def memory_kib(server: RunningServer) -> int:
+    """Of the server's process, the most that it has had so far."""
+    status = Path(f"/proc/{server.process.pid}/status").read_text()
+    return int(re.search(r"VmHWM:\s+(\d+)", status)[1])
+
+
+def shake_hands(page: socket.socket, server: RunningServer) -> None:
+    """Become a WebSocket, as a browser does."""
+    page.sendall(
+        f"GET /ws HTTP/1.1\r\nHost: 127.0.0.1:{server.port}\r\nOrigin: {server.url}\r\nUpgrade: websocket\r\n"
+        "Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+        "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n".encode()
+    )
+    assert b" 101 " in page.recv(4096)
+
 
 class TestRequests:
     def test_with_a_body_too_long_are_refused(self, server):
@@ -222,10 +264,43 @@ class TestRequests:
         assert answers.count(b"HTTP/1.1 200") == 21
         writer.close()
 
-    def test_that_block_the_loop_are_logged_once_with_the_stack(self, server):
-        httpx.get(f"{server.url}/blocking?s=0.6")
+    async def test_that_block_the_loop_are_logged_once_with_the_stack(self, server):
+        async with httpx.AsyncClient() as caller:
+            await caller.get(f"{server.url}/blocking?s=0.6")
+        # The answer may be here before the loop is back where it sees that it was blocked.
+        assert await settle(lambda: "was blocked for" in server.output())
         lines = [line for line in server.output().splitlines() if "event loop" in line]
         assert len(lines) == 2
         assert "The event loop is blocked at:" in lines[0]
         assert "in blocking" in lines[0]
         assert "The event loop was blocked for" in lines[1]
+
+
+LINE = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} [A-Z]+ [\w.]+: ")
+FORGED = "x\n2026-01-01 00:00:00,000 INFO devices.control: forged\x1b[2J\u202e\x9b"
+
+
+class TestTheLog:
+    async def test_gets_no_line_from_a_caller(self, server):
+        """Nor a character that steers the terminal which shows it."""
+        path = quote(FORGED)
+        async with httpx.AsyncClient(base_url=server.url) as caller:
+            await caller.get(f"/{path}")
+            await caller.request("POST", f"/{path}", content=FORGED.encode(), headers={"Referer": path})
+            await caller.get("/slow?s=0", headers={"Host": b"evil\xc2\x9b\xe2\x80\xae"})
+            await caller.get(f"/length?x={path}", headers={"User-Agent": FORGED.partition(chr(10))[0]})
+            await caller.get(f"/slow?s={path}")  # a bug, with a stack that holds it
+        with suppress(Exception):
+            await connect(f"{server.socket_url}/{path}", origin=FORGED[:1])
+        reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+        writer.write(b"GET /\x1b[2J\x9b HTTP/1.1\r\nHost: \x1b[2J\r\nX: \x1b]0;evil\x07\r\n\r\n")
+        with suppress(TimeoutError):
+            async with asyncio.timeout(2):
+                await reader.read()
+        writer.close()
+        await asyncio.sleep(0.2)
+        told = server.log.read_bytes().decode()
+        assert "forged" in told, "it was logged, and as what it is"
+        assert [line for line in told.splitlines() if not LINE.match(line)] == []
+        assert [line for line in told.splitlines() if line.startswith("2026-01-01 00:00:00,000")] == []
+        assert set(told) & set("\x1b\x07\x9b\u202e") == set()

@@ -13,6 +13,7 @@ from django.core.management.base import BaseCommand, CommandError
 from devices.management import demo_access, demo_registry, serving
 from devices.management.demo_machines import MACHINES, require_free_ports, simulate
 from devices.management.errors import CannotStart
+from devices.management.listening import Address
 from devices.management.lock import sole_server
 from devices.simulator.errors import CannotListen
 
@@ -21,7 +22,9 @@ READY = """
   Admin        {url}/admin/
   API docs     {url}/api/docs
 
-  Logins       {logins}
+  Logins
+{logins}
+
   API key      {key}
 
   Start a batch on press-1:
@@ -49,8 +52,7 @@ class Command(BaseCommand):
             require_free_ports(switched_on)
             logins, key = self._prepare()
             code = serving.run(
-                host=host,
-                port=port,
+                at=Address(host=host, port=port),
                 companions=[simulate(machine) for machine in switched_on],
                 on_ready=partial(self._say_ready, host, port, logins, key),
             )
@@ -70,7 +72,7 @@ class Command(BaseCommand):
     def _say_ready(self, host: str, port: int, logins: Sequence[demo_access.Login], key: str) -> None:
         if not _is_loopback(host):
             self.stderr.write("Others can reach this demo, and its passwords are known to everybody.")
-        told = ", ".join(f"{login.name} / {login.password} (may {login.may})" for login in logins)
+        told = "\n".join(f"    {login.name:<10} {login.password:<14} may {login.may}" for login in logins)
         self.stdout.write(READY.format(url=f"http://{_shown(host)}:{port}", logins=told, key=key, body=BODY))
         self.stdout.flush()
 
@@ -84,6 +86,6 @@ def _is_loopback(host: str) -> bool:
 
 def _shown(host: str) -> str:
     """An address that a browser on this computer can open."""
-    if host in ("0.0.0.0", "::", ""):  # noqa: S104 - compared, not listened on
+    if host in ("0.0.0.0", "::", ""):  # compared, not listened on  # noqa: S104  # nosec B104
         return "127.0.0.1"
     return f"[{host}]" if ":" in host else host

@@ -1,4 +1,8 @@
-// What is known of PLCs and runs: takes snapshots and news in any order, and never goes back to an older version.
+// What is known of PLCs and their runs.
+
+import { ServerClock } from "./clock.js";
+import { lockOutOf } from "./locked.js";
+import { Runs } from "./runs.js";
 
 export const SHOWN = 50; // runs
 
@@ -6,37 +10,26 @@ const order = new Intl.Collator(undefined, { numeric: true }); // Line 2 before 
 
 /** Place by place, as one walks through the plant. */
 function compare(one, other) {
-  return order.compare(one.area, other.area) || order.compare(one.title || one.name, other.title || other.name);
+  const byPlace = !one.area - !other.area || order.compare(one.area, other.area); // those without a place last
+  return byPlace || order.compare(one.title || one.name, other.title || other.name);
 }
 
-export class Board {
+export class Board extends ServerClock {
   plcs = [];
-  #runs = new Map();
-  #newest = null;
-  /** Milliseconds by which the server's clock is ahead of ours: a wall screen's clock may be wrong. */
-  #ahead = 0;
-
-  /** The server's time of now. */
-  now() {
-    return Date.now() + this.#ahead;
-  }
+  isConnected = false;
+  #runs = new Runs();
 
   /** Take a whole picture; `isFirst` of a connection: all that is not in it no longer exists. */
   takeSnapshot(snapshot, isFirst) {
-    this.#ahead = Date.parse(snapshot.now) - Date.now() || 0;
-    if (isFirst) this.#keepOnly(new Set(snapshot.runs.map((run) => run.id)));
+    this.tellTime(snapshot.now);
+    if (isFirst) this.#runs.keepOnly(new Set(snapshot.runs.map((run) => run.id)));
     this.plcs = snapshot.plcs.sort(compare);
     for (const run of snapshot.runs) this.takeRun(run);
   }
 
   /** Take one run; false if we know it as well or better. */
   takeRun(run) {
-    const known = this.#runs.get(run.id);
-    // Another moment of acceptance: the database was replaced, and numbers began anew.
-    const isSame = known && known.accepted_at === run.accepted_at;
-    if (isSame && known.version >= run.version) return false;
-    this.#runs.set(run.id, run);
-    this.#newest = null;
+    if (!this.#runs.take(run)) return false;
     const plc = this.plc(run.plc);
     if (plc && run.id > (plc.last_run_id ?? 0)) plc.last_run_id = run.id;
     this.#prune();
@@ -44,10 +37,10 @@ export class Board {
   }
 
   /** Take a PLC's state. */
-  takePLC({ id, state, reason, mark }) {
+  takePLC({ id, ...told }) {
     const plc = this.plcs.find((other) => other.id === id);
     // Disabled is the engineer's word; what an attempt under way still finds out does not change it.
-    if (plc && plc.state !== "disabled") Object.assign(plc, { state, reason, mark });
+    if (plc && plc.state !== "disabled") Object.assign(plc, told);
   }
 
   plc(name) {
@@ -61,6 +54,11 @@ export class Board {
     return this.newest().find(isNow) ?? this.#runs.get(plc.last_run_id);
   }
 
+  /** Who has locked the PLC out for maintenance; null where nobody has. */
+  lockOut(plc) {
+    return lockOutOf(plc, this.now());
+  }
+
   /** How many runs wait for the PLC. */
   waiting(plc) {
     return this.newest().filter((run) => run.plc === plc.name && run.state === "queued").length;
@@ -68,18 +66,20 @@ export class Board {
 
   /** The runs to show, newest first. */
   newest() {
-    this.#newest ??= [...this.#runs.values()].sort((one, other) => other.id - one.id).slice(0, SHOWN);
-    return this.#newest;
+    return this.#runs.newest().slice(0, SHOWN);
   }
 
-  #keepOnly(ids) {
-    this.#newest = null;
-    for (const id of this.#runs.keys()) if (!ids.has(id)) this.#runs.delete(id);
+  /** The same of some PLCs only; the last one of each is among them, however long ago it was. */
+  newestOf(plcs) {
+    const names = new Set(plcs.map((plc) => plc.name));
+    const last = plcs.map((plc) => this.#runs.get(plc.last_run_id)).filter(Boolean);
+    const runs = new Set([...this.newest().filter((run) => names.has(run.plc)), ...last]);
+    return [...runs].sort((one, other) => other.id - one.id).slice(0, SHOWN);
   }
 
   #prune() {
     if (this.#runs.size <= 2 * SHOWN + this.plcs.length) return;
     const last = this.plcs.map((plc) => plc.last_run_id);
-    this.#keepOnly(new Set([...last, ...this.newest().map((run) => run.id)]));
+    this.#runs.keepOnly(new Set([...last, ...this.newest().map((run) => run.id)]));
   }
 }

@@ -5,8 +5,12 @@ const GLANCE_MS = 1000;
 const ANSWER_MS = 1500; // the server closes a page that does not answer its beats
 const FIRST_RETRY_MS = 300;
 const LONGEST_RETRY_MS = 5000;
-const LOGIN_RETRY_MS = 60000;
-const LOG_IN = 4401; // close code
+const REFUSED_RETRY_MS = 60000;
+// Close codes.
+const LOG_IN = 4401;
+const GONE = 4404;
+const CROWDED = 4430;
+const REFUSALS = { [LOG_IN]: "login", [GONE]: "gone", [CROWDED]: "crowded" };
 
 export class Connection {
   #url;
@@ -18,9 +22,14 @@ export class Connection {
   #heardAt = 0;
   #answeredAt = 0;
   #isInStep = false;
+  /** The number of the last frame of this connection. */
+  #number = 0;
   #status = { name: "connecting", since: null };
 
-  /** `onStatus({name, since})` at each change; `onMessage(message, isFirst)`, first: of this connection. */
+  /**
+   * `onStatus({name, since})` at each change: connecting, live, lost, login, gone, crowded. `onMessage(message, isFirst)`, a
+   * snapshot or a message with an array `news`; first: the snapshot with which a connection begins.
+   */
   constructor(url, { onStatus, onMessage }) {
     this.#url = url;
     this.#tell = onStatus;
@@ -39,6 +48,7 @@ export class Connection {
     clearTimeout(this.#retry);
     this.#retry = null;
     this.#isInStep = false;
+    this.#number = 0;
     this.#heardAt = performance.now();
     this.#socket = new WebSocket(this.#url);
     this.#socket.onmessage = (event) => this.#receive(event.data);
@@ -48,19 +58,31 @@ export class Connection {
   #receive(text) {
     this.#heardAt = performance.now();
     const message = parse(text);
-    if (message?.type === "beat") this.#answer();
+    if (message?.type === "beat") this.#beat(message);
     else if (message) this.#pass(message);
-    else this.#socket.send('{"type":"resync"}');
+    else this.#resync();
   }
 
   #pass(message) {
     const isSnapshot = message.type === "snapshot";
+    // A snapshot makes up for whatever was lost before it.
+    if (message.n !== this.#number + 1 && !isSnapshot) this.#resync();
+    this.#number = message.n;
     this.#hear(message, isSnapshot && !this.#isInStep);
     if (!isSnapshot) return;
     // Only now, not when the socket opened: a server that accepts and then closes is not to be hammered.
     this.#isInStep = true;
     this.#tries = 0;
     this.#change("live");
+  }
+
+  #resync() {
+    this.#socket.send('{"type":"resync"}');
+  }
+
+  #beat(message) {
+    if (this.#isInStep) this.#hear(message, false);
+    this.#answer();
   }
 
   #answer() {
@@ -75,11 +97,11 @@ export class Connection {
 
   #lose(code) {
     this.#drop();
-    const isLogin = code === LOG_IN;
-    this.#change(isLogin ? "login" : "lost");
+    const refusal = REFUSALS[code];
+    this.#change(refusal ?? "lost");
     const longest = Math.min(LONGEST_RETRY_MS, FIRST_RETRY_MS * 2 ** this.#tries);
     // Spread, so that all pages do not come back in the same moment.
-    const delay = isLogin ? LOGIN_RETRY_MS : longest * (0.6 + 0.4 * Math.random());
+    const delay = refusal ? REFUSED_RETRY_MS : longest * (0.6 + 0.4 * Math.random());
     this.#tries += 1;
     clearTimeout(this.#retry);
     this.#retry = setTimeout(() => this.#open(), delay);

@@ -16,8 +16,11 @@ const PATHS = {
   triangle: "M12 3L22 20.5H2zM12 9.5v5M12 17.3v.4",
   diamond: "M12 1.8L22.2 12 12 22.2 1.8 12zM9.6 9.9a2.4 2.4 0 1 1 3.6 2.1c-.8.5-1.2 1-1.2 1.9M12 16.6v.4",
   disc: "M12 4.5a7.5 7.5 0 1 0 0 15 7.5 7.5 0 0 0 0-15z",
+  half: `${RING}M12 2.5v19M12 7h5M12 12h8M12 17h5`,
   cut: "M5 5l14 14M19 5L5 19",
   ring: `${RING}M9.6 9.9a2.4 2.4 0 1 1 3.6 2.1c-.8.5-1.2 1-1.2 1.9M12 16.6v.4`,
+  curve: "M3 4v16h18M6.5 15.5l4-5 3.5 3 6-7.5",
+  lock: "M5.5 11h13v9.5h-13zM8.5 11V7.2a3.5 3.5 0 0 1 7 0V11M12 14.5v2.5",
   barred: `${RING}M5.5 5.5l13 13`,
 };
 const SOLID = new Set(["disc"]);
@@ -53,16 +56,32 @@ export function pill({ word, shape: name, tone }) {
   return el("span", { class: "pill", "data-tone": tone }, shape(name), el("span", {}, word));
 }
 
+/** Make `text` what stands in an element; one that says so already is not touched. */
+export function write(element, text) {
+  if (element.textContent !== text) element.textContent = text;
+}
+
 /** Make the children of `list` the wanted elements in order, touching only what differs. */
 export function arrange(list, wanted) {
+  const kept = new Set(wanted);
+  // First what goes: what stays then stays where it is, and keeps the focus.
+  for (const child of [...list.children]) if (!kept.has(child)) child.remove();
   let next = list.firstElementChild;
   for (const element of wanted) {
     if (element === next) next = next.nextElementSibling;
     else list.insertBefore(element, next);
   }
-  while (next) {
-    const surplus = next;
-    next = next.nextElementSibling;
-    surplus.remove();
-  }
+}
+
+/** Replace what is in `element`; the link or button that had the focus gives it to the one in its place. */
+export function refill(element, ...children) {
+  const reachable = () => [...element.querySelectorAll("a, button")];
+  const focused = reachable().indexOf(document.activeElement);
+  element.replaceChildren(...children);
+  if (focused >= 0) (reachable()[focused] ?? reachable()[0])?.focus({ preventScroll: true });
+}
+
+/** A link to the page of a PLC. */
+export function plcLink(name, text) {
+  return el("a", { href: `/plcs/${encodeURIComponent(name)}` }, text);
 }

@@ -1,83 +1,48 @@
-// The live page: what comes over the connection goes onto the board, what is on the board is drawn.
+// The overview: what comes over the connection goes onto the board, what is on the board is drawn through the filter.
 
-import { refresh } from "./ages.js";
 import { Board } from "./board.js";
-import { Cards } from "./cards.js";
-import { Connection } from "./connection.js";
-import { el, pill } from "./elements.js";
+import { Filter } from "./filter.js";
+import { FilterBar } from "./filterbar.js";
+import { Groups } from "./groups.js";
+import { Page, part } from "./page.js";
 import { Rows } from "./rows.js";
 import { Speech } from "./speech.js";
-import { CONNECTION_STATES, PLC_STATES, describe, moment, stateOf } from "./words.js";
 
-const TICK_MS = 1000;
-
-const part = (id) => document.getElementById(id);
 const board = new Board();
-const cards = new Cards(part("cards"));
+const filter = new Filter(location.search);
+const groups = new Groups(part("groups"));
 const rows = new Rows(part("rows"), document.body.dataset.runs);
 const speech = new Speech(part("spoken"));
-let isDrawing = false;
+const page = new Page(board, { take, draw });
+const controls = { states: part("states"), search: part("search"), shown: part("shown"), nothing: part("no-match") };
+const bar = new FilterBar(filter, controls, () => page.draw());
 
-/** Draw with the next frame: a burst of news is drawn once, a hidden page not at all. */
 function draw() {
-  if (isDrawing) return;
-  isDrawing = true;
-  requestAnimationFrame(() => {
-    isDrawing = false;
-    cards.render(board);
-    rows.render(board);
-    showAmounts();
-    refresh(part("cards"), board.now());
-    refresh(part("rows"), board.now());
-  });
-}
-
-function showAmounts() {
-  const amounts = new Map();
-  for (const state of board.plcs.map(stateOf)) amounts.set(state, (amounts.get(state) ?? 0) + 1);
-  const texts = Object.keys(PLC_STATES).filter((state) => amounts.has(state));
-  part("counts").textContent = texts
-    .map((state) => `${amounts.get(state)} ${describe(PLC_STATES, state).word.toLowerCase()}`)
-    .join(", ");
-  const hasRuns = board.newest().length > 0;
+  const found = filter.found(board.plcs);
+  const shown = filter.chosen(found);
+  bar.render(board.plcs, found, shown);
+  groups.render(board, shown);
+  drawRuns(filter.isActive ? board.newestOf(shown) : board.newest());
   part("no-plcs").hidden = board.plcs.length > 0;
-  part("no-runs").hidden = hasRuns;
-  part("table").hidden = !hasRuns;
+  part("filter").hidden = board.plcs.length === 0 && !filter.isActive;
 }
 
-function onMessage(message, isFirst) {
-  if (message.type === "snapshot") board.takeSnapshot(message, isFirst);
-  else if (message.news?.kind === "run") takeRun(message.news.run);
-  else if (message.news?.kind === "plc") board.takePLC(message.news.plc);
-  draw();
+/** The runs follow the filter: a wall screen of one line shows what that line did. */
+function drawRuns(runs) {
+  rows.render(board, runs);
+  part("table").hidden = runs.length === 0;
+  part("runs-shown").hidden = !filter.isActive;
+  part("no-runs").hidden = filter.isActive || runs.length > 0;
+  part("no-runs-shown").hidden = !filter.isActive || runs.length > 0;
 }
 
-function takeRun(run) {
-  if (board.takeRun(run)) speech.tell(run, board.plc(run.plc));
+function take({ kind, run, plc }) {
+  if (kind === "plc") board.takePLC(plc);
+  else if (kind === "run" && board.takeRun(run)) tell(run, board.plc(run.plc));
 }
 
-function onStatus({ name, since }) {
-  const state = describe(CONNECTION_STATES, name);
-  document.documentElement.dataset.connection = name;
-  document.title = name === "live" ? "PLC gateway: live" : `${state.word}: PLC gateway`;
-  part("connection").replaceChildren(pill(state));
-  part("banner").replaceChildren(...bannerOf(name, since));
+function tell(run, plc) {
+  if (!plc || filter.chosen(filter.found([plc])).length) speech.tell(run, plc);
 }
 
-function bannerOf(name, since) {
-  if (name === "lost") return [`Not connected since ${moment(since)}. Trying again; what you see may be out of date.`];
-  if (name !== "login") return [];
-  return ["You are logged out. ", el("a", { href: document.body.dataset.login }, "Log in again")];
-}
-
-function tick() {
-  part("clock").textContent = moment(new Date());
-  refresh(document, board.now());
-}
-
-const scheme = location.protocol === "https:" ? "wss:" : "ws:";
-const connection = new Connection(`${scheme}//${location.host}/ws/live/`, { onStatus, onMessage });
-onStatus({ name: "connecting", since: null });
-connection.start();
-tick();
-setInterval(tick, TICK_MS);
+page.start();

@@ -16,7 +16,8 @@ export class Speech {
   /** Say how a run ended; several that come at once are told as one. */
   tell(run, plc) {
     if (!run.finished_at) return;
-    this.#waiting.push(`${plc?.title || run.plc}: ${run.command} ${describe(RUN_STATES, run.state).word}`);
+    const told = { plc: plc?.title || run.plc, command: run.command, state: describe(RUN_STATES, run.state).word };
+    this.#waiting.push(interpolate(gettext("%(plc)s: %(command)s, %(state)s"), told, true));
     if (!this.#timer) this.#say();
   }
 
@@ -25,7 +26,8 @@ export class Speech {
     if (!this.#waiting.length) return;
     const last = this.#waiting.at(-1);
     const count = this.#waiting.length;
-    this.#region.textContent = count === 1 ? last : `${count} new results; the last: ${last}`;
+    const several = ngettext("%(count)s new result; the last: %(last)s", "%(count)s new results; the last: %(last)s", count);
+    this.#region.textContent = count === 1 ? last : interpolate(several, { count, last }, true);
     this.#waiting = [];
     this.#timer = setTimeout(() => this.#say(), PAUSE_MS);
   }

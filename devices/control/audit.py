@@ -1,0 +1,127 @@
+"""Tell what was done: entries in a chain, each in the transaction of what it tells about."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC
+from hashlib import sha256
+from typing import Any
+
+from django.db import connection, transaction
+from django.utils import timezone
+
+from devices.control.actors import Actor, current_actor
+from devices.models import Action, AuditEntry
+from devices.models.audit import FIRST
+from devices.models.statements import Statements
+from devices.models.text_rules import visible
+
+TOLD = ("actor", "source", "action", "kind", "subject", "subject_id", "before", "after", "detail", "previous")
+"""All that an entry says, beside its moment and its own digest."""
+WRITTEN = ("at", *TOLD, "digest")
+_ENTRIES = Statements(AuditEntry)
+_LONGEST = {field.name: getattr(field, "max_length", None) for field in AuditEntry._meta.get_fields()}  # noqa: SLF001 - Django's documented name
+
+_LAST = f"SELECT digest FROM {AuditEntry._meta.db_table} ORDER BY id DESC LIMIT 1"  # our own name  # noqa: S608, SLF001  # nosec B608
+TURN = 0x61756469  # "audi": the number of the lock, the same in every process
+# Nobody waits for ever for a process that stands still amid a change: as long as SQLite waits, then an error.
+_TAKE_TURN = (
+    "SELECT set_config('lock_timeout', CASE current_setting('lock_timeout') WHEN '0' THEN '20s'"
+    f" ELSE current_setting('lock_timeout') END, true), pg_advisory_xact_lock({TURN})"
+)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Deed:
+    """Something that was done."""
+
+    action: Action
+    kind: str = ""
+    subject: str = ""
+    subject_id: str = ""
+    before: Mapping[str, Any] | None = None
+    """What changed, as it was."""
+    after: Mapping[str, Any] | None = None
+    """What changed, as it is since."""
+    detail: str = ""
+    by: Actor | None = None
+    """None: who acts now."""
+
+
+def take_turn() -> None:
+    """Wait until nobody else adds to the chain; the turn ends with the transaction.
+
+    To be taken before any row is changed that is told about: two who held each other's rows would wait for ever.
+    SQLite gives its turn with the transaction itself.
+    """
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            cursor.execute(_TAKE_TURN)
+
+
+def append(*deeds: Deed, has_turn: bool = False) -> None:
+    """Add to the chain; within the transaction that is open, or in one of its own.
+
+    `has_turn`: it was taken in this transaction already, and need not be asked for again.
+    """
+    if not deeds:
+        return
+    with transaction.atomic(savepoint=False):
+        if not has_turn:
+            take_turn()
+        previous = _last_digest()
+        actor = None if all(deed.by for deed in deeds) else current_actor()
+        rows = []
+        for deed in deeds:
+            rows.append(_linked(deed, deed.by or actor, previous))
+            previous = rows[-1].digest
+        _ENTRIES.insert([{name: getattr(row, name) for name in WRITTEN} for row in rows])
+
+
+def _last_digest() -> str:
+    """In plain SQL: it is asked at every run, and the ORM takes ten times as long to say the same."""
+    with connection.cursor() as cursor:
+        cursor.execute(_LAST)
+        row = cursor.fetchone()
+    return str(row[0]) if row else FIRST
+
+
+def digest_of(entry: AuditEntry) -> str:
+    """SHA-256 over the canonical JSON of all that the entry says, the digest before it included."""
+    at = entry.at.astimezone(UTC).isoformat(timespec="microseconds")
+    says = {"at": at, **{name: getattr(entry, name) for name in TOLD}}
+    return sha256(json.dumps(says, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+
+def _linked(deed: Deed, actor: Actor | None, previous: str) -> AuditEntry:
+    says = {
+        "actor": actor.name if actor else "",
+        "source": actor.source if actor else "",
+        "kind": deed.kind,
+        "subject": deed.subject,
+        "subject_id": deed.subject_id,
+        "detail": deed.detail,
+    }
+    entry = AuditEntry(
+        at=timezone.now(),
+        action=deed.action.value,
+        before=_json(deed.before),
+        after=_json(deed.after),
+        previous=previous,
+        **{name: _bounded(text, _LONGEST[name]) for name, text in says.items()},
+    )
+    entry.digest = digest_of(entry)
+    return entry
+
+
+def _bounded(text: str, longest: int | None) -> str:
+    """What can be seen, as much as fits; a name that somebody else typed may hold anything."""
+    seen = visible(text)
+    return seen if longest is None or len(seen) <= longest else f"{seen[: longest - 1]}…"
+
+
+def _json(values: Mapping[str, Any] | None) -> str:
+    if values is None:
+        return ""
+    text = json.dumps(values, ensure_ascii=False, sort_keys=True)
+    return text.encode(errors="backslashreplace").decode()  # half a character: no database stores it

@@ -1,0 +1,153 @@
+"""Django's handler of requests, where a request that needs no thread meets none.
+
+Stock, each request makes a thread of its own, hops to it three times for signals that have nothing to do on the event
+loop, and ends it again: more than half of what a small request costs. What a request does stays Django's.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar
+from io import BytesIO
+from typing import Any, cast
+
+import django
+from asgiref.sync import ThreadSensitiveContext, sync_to_async
+from django.core import signals
+from django.core.exceptions import RequestAborted
+from django.core.handlers.asgi import ASGIHandler, get_script_prefix
+from django.db import close_old_connections, connections, reset_queries
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase
+from django.urls import set_script_prefix
+
+MOST_IDLE = 32  # threads that are kept after many requests came at once
+
+
+class LentThread(ThreadPoolExecutor):
+    """A thread for the blocking parts of one request after the other, never of two at once."""
+
+    def __init__(self) -> None:
+        super().__init__(1, thread_name_prefix="request")
+        self.is_used = False
+        """In the request of now."""
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        """Run it there."""
+        self.is_used = True
+        return super().submit(fn, *args, **kwargs)
+
+
+class LentThreads:
+    """Threads that no request uses now."""
+
+    def __init__(self) -> None:
+        self._idle: list[LentThread] = []
+
+    @contextmanager
+    def lent(self) -> Iterator[LentThread]:
+        """One for the block."""
+        thread = self._idle.pop() if self._idle else LentThread()
+        thread.is_used = False
+        try:
+            yield thread
+        finally:
+            if thread.is_used:
+                # Last in its queue: whose caller hung up, the database may still work on what he wanted.
+                thread.submit(connections.close_all).add_done_callback(lambda _: self._take_back(thread))
+            else:
+                self._take_back(thread)
+
+    def _take_back(self, thread: LentThread) -> None:
+        if len(self._idle) < MOST_IDLE:
+            self._idle.append(thread)
+        else:
+            thread.shutdown(wait=False)
+
+
+_thread: ContextVar[LentThread] = ContextVar("thread of this request")
+
+
+class Handler(ASGIHandler):
+    """The site."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._threads = LentThreads()
+        for stock in (reset_queries, close_old_connections):
+            # A request begins with a thread that has nothing open: at its end it closed what it had opened there.
+            signals.request_started.disconnect(stock)
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """One request."""
+        with self._threads.lent() as thread:
+            _thread.set(thread)
+            async with ThreadSensitiveContext(executor=thread):
+                await self.handle(scope, receive, send)
+
+    async def handle(self, scope: Any, receive: Any, send: Any) -> None:
+        """Read, answer, close; a caller who hangs up meanwhile cancels what is done for him alone."""
+        try:
+            body = await self.read_body(receive)
+        except RequestAborted:
+            return
+        set_script_prefix(get_script_prefix(scope))
+        await signals.request_started.asend(sender=self.__class__, scope=scope)
+        request, refusal = self.create_request(scope, body)
+        if request is None:
+            await self.send_response(cast("HttpResponseBase", refusal), send)
+            await _close(cast("HttpResponseBase", refusal))
+            return
+        response = await self._answered_unless_gone(request, receive, send)
+        if response is None:
+            await signals.request_finished.asend(sender=self.__class__)
+        else:
+            await _close(response)
+
+    async def read_body(self, receive: Any) -> BytesIO:
+        """In memory: the server in front lets no longer one pass."""
+        body = BytesIO()
+        while True:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                raise RequestAborted
+            body.write(message.get("body", b""))
+            if not message.get("more_body", False):
+                body.seek(0)
+                return body
+
+    async def _answered_unless_gone(self, request: HttpRequest, receive: Any, send: Any) -> HttpResponseBase | None:
+        """The response, sent; None where the caller went before there was one."""
+        answering = asyncio.create_task(self._answer(request, send))
+        leaving = asyncio.create_task(self.listen_for_disconnect(receive))
+        try:
+            await asyncio.wait([answering, leaving], return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            answering.cancel()  # nothing, where it has ended
+            leaving.cancel()
+            results = await asyncio.gather(answering, leaving, return_exceptions=True)
+        response, _ = results
+        if isinstance(response, asyncio.CancelledError):
+            return None
+        return answering.result()
+
+    async def _answer(self, request: HttpRequest, send: Any) -> HttpResponseBase:
+        response: HttpResponseBase = await self.run_get_response(request)
+        with suppress(asyncio.CancelledError):  # he went amid the answer: there is one to be closed
+            await self.send_response(response, send)
+        return response
+
+
+async def _close(response: HttpResponseBase) -> None:
+    """In the request's thread, where it has used one: its database connection is closed there."""
+    if _thread.get().is_used:
+        await sync_to_async(response.close)()
+    else:
+        response.close()
+
+
+def load_site() -> Handler:
+    """Load Django, and its handler."""
+    django.setup(set_prefix=False)
+    return Handler()
