@@ -198,14 +198,14 @@ class TestClosing:
     async def test_that_was_forgotten_is_told(self, plc):
         link = Link(endpoint(plc))
         await link.open()
-        client = link._client
+        wire = link._wire
         with pytest.warns(ResourceWarning, match="was not closed"):
             link.__del__()
-        link._client = client
+        link._wire = wire
         await link.close()
 
     async def test_wakes_the_request_that_waits(self, plc, link):
-        """Facts 9: close() of pymodbus does not wake those who wait."""
+        """Facts 9: close() of pymodbus would not."""
         plc.next(faults.mute)
         reading = asyncio.create_task(link.read(HOLDING, 0, 1))
         await asyncio.sleep(0.03)
@@ -218,7 +218,7 @@ class TestClosing:
 
 class TestLog:
     async def test_shows_no_frames(self, plc, link, caplog):
-        """Facts 14: pymodbus's logger dumps frames of all PLCs from one buffer."""
+        """Facts 14: pymodbus's logger would dump frames of all PLCs from one buffer."""
         caplog.set_level(logging.DEBUG)
         plc.next(faults.transaction(77))
         with pytest.raises((WrongAnswer, Unconfirmed)):
