@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import Any
@@ -229,7 +229,7 @@ class Execution:
             return outcomes.expired(f"The machine was not told: {error}.")
         return outcomes.of_error(error, self._trace.stage, is_clean=self._trace.is_clean)
 
-    def _accept(self, **begun: Any) -> Awaitable[RunRecord]:
+    def _accept(self, **begun: Any) -> "asyncio.Future[RunRecord]":
         """T1, with T2 where its turn has come."""
         order = self._order
         return self._journal.accept(
@@ -265,11 +265,10 @@ class Execution:
     async def _change(self, **fields: Any) -> None:
         await self._store(self._journal.change(self._record, **fields))
 
-    async def _store(self, change: Awaitable[RunRecord]) -> None:
+    async def _store(self, storing: "asyncio.Future[RunRecord]") -> None:
         """Wait for a change to be stored, also when the run is cut meanwhile: the row must not overtake the record."""
-        storing = asyncio.ensure_future(change)
         try:
-            await asyncio.wait([storing])
+            await asyncio.shield(storing)
         finally:
             # Cut: the journal has the change and will write it. A record of the version before could not be settled.
             if not storing.done():

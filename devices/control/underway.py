@@ -32,8 +32,9 @@ class Underway:
 
         Raises what kept it from being stored. Whoever waits here may go: the run does not notice.
         """
-        either: set[asyncio.Future[Any]] = {self.task, self.execution.accepted}
-        await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+        if limit_s is not None:
+            either: set[asyncio.Future[Any]] = {self.task, self.execution.accepted}
+            await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
         if not self.task.done():
             await asyncio.wait({self.task}, timeout=limit_s)
         if self.task.cancelled():

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from enum import StrEnum
+from functools import cache
 
 from devices.modbus.networks import Networks
 from devices.modbus.tls import Identity
@@ -112,6 +113,13 @@ Words = tuple[int, ...]
 """What goes over the wire: registers (0 to 65535), or bits (0 or 1) for coils and inputs."""
 
 
+@cache
+def _are_whole(data_type: DataType, scale: Decimal, offset: Decimal) -> bool:
+    # The operators of Decimal round at 28 digits, to_integral_value doesn't.
+    is_integer = data_type.is_number and not data_type.is_float
+    return is_integer and all(part == part.to_integral_value() for part in (scale, offset))
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TagSpec:
     """A named, typed value and where it sits in the PLC."""
@@ -139,9 +147,7 @@ class TagSpec:
     @property
     def has_whole_values(self) -> bool:
         """Its values are whole numbers: an integer type, and neither scale nor offset brings in a fraction."""
-        # The operators of Decimal round at 28 digits, to_integral_value doesn't.
-        is_integer = self.data_type.is_number and not self.data_type.is_float
-        return is_integer and all(part == part.to_integral_value() for part in (self.scale, self.offset))
+        return _are_whole(self.data_type, self.scale, self.offset)
 
     @property
     def count(self) -> int:

@@ -58,14 +58,17 @@ class Wire(asyncio.Protocol):
             self._answer = None
 
     async def say_goodbye(self, limit_s: float) -> None:
-        """Close our side and wait until the PLC has closed its own: its slot is free then."""
+        """Close our side and wait until the PLC has closed its own: its slot is free then. Or until the limit."""
         if self._transport is None or not self.is_open:
             return
-        with contextlib.suppress(TimeoutError, OSError):
-            # TLS has no half-closed connection: its goodbye is an alert, after which nothing comes any more.
-            (self._transport.write_eof if self._transport.can_write_eof() else self._transport.close)()
-            async with asyncio.timeout(limit_s):
+        late = asyncio.get_running_loop().call_later(limit_s, self._transport.abort)
+        try:
+            with contextlib.suppress(OSError):
+                # TLS has no half-closed connection: its goodbye is an alert, after which nothing comes any more.
+                (self._transport.write_eof if self._transport.can_write_eof() else self._transport.close)()
                 await self.gone.wait()
+        finally:
+            late.cancel()
 
     def end(self) -> None:
         """Close without a wait, whatever is still buffered; the descriptor is free one turn of the loop later."""

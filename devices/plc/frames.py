@@ -1,15 +1,13 @@
 """What went over the wire in one command, byte by byte: bounded, whatever a PLC sends."""
 
 from collections import deque
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 FIRST, LAST = 100, 100  # frames that are kept of each end; a handshake takes about 20, the looks of a wait the rest
 LONGEST = 300  # bytes that are kept of a frame; no answer of Modbus TCP is longer than 260
 
 
-@dataclass(frozen=True, slots=True)
-class Frame:
+class Frame(NamedTuple):
     """A request as it was sent, or bytes as they came: an answer may come in several pieces."""
 
     at_ms: float

@@ -112,7 +112,10 @@ class Conversation:
 
     async def _check(self, session: Session) -> None:
         of = self._command.of
-        with self._trace.noting_failure(*(of(Phase.CHECK) + of(Phase.FAIL_IF) or of(Phase.WAIT))):
+        steps = of(Phase.CHECK) + of(Phase.FAIL_IF) or of(Phase.WAIT)
+        if not steps:
+            return
+        with self._trace.noting_failure(*steps):
             clauses = await interlocks.look(session, self._command, self._values)
         for clause in clauses:
             told: dict[str, Value] = {} if clause.is_met else {"error": clause.detail}
@@ -231,10 +234,13 @@ class Conversation:
 
     async def _clean_up(self, session: Session) -> None:
         """Clear the trigger and see the acknowledge go; a busy PLC is asked again."""
+        steps = self._command.of(Phase.CLEANUP)
+        if not steps:
+            return
         self._deadline = asyncio.get_running_loop().time() + CLEANUP_LIMIT_S
         try:
             async with asyncio.timeout(CLEANUP_LIMIT_S):
-                for step in self._command.of(Phase.CLEANUP):
+                for step in steps:
                     await self._clean_up_one(session, step)
         except (NoAcknowledge, DeviceException, TimeoutError) as error:
             raise HandshakeIncomplete(str(error) or f"cleanup took longer than {CLEANUP_LIMIT_S:g} s") from error

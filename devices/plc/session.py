@@ -1,7 +1,7 @@
 """An exclusive, bounded use of a link: typed reads and writes of tags. Dead after its block."""
 
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, nullcontext
 
 from devices.modbus import codec
 from devices.modbus.blocks import Block, Read, Write, merge_reads, merge_writes
@@ -16,6 +16,23 @@ Sending = Callable[[int], AbstractContextManager[object]]
 
 Reading = Value | DeviceException
 """What a tag holds, or the PLC's reason for not telling it."""
+
+
+class Line:
+    """A link for one exchange; between two of them somebody may speak aside, of which its user hears nothing."""
+
+    def __init__(self, link: Link, *, is_aside: bool = False) -> None:
+        self._link = link
+        self._is_aside = is_aside
+
+    async def __aenter__(self) -> Link:
+        await self._link.line.acquire()
+        self._link.is_aside = self._is_aside
+        return self._link
+
+    async def __aexit__(self, *_: object) -> None:
+        self._link.is_aside = False
+        self._link.line.release()
 
 
 class Session:
@@ -140,16 +157,14 @@ class Session:
         values = iter(writes)
         for request in merge_writes(writes, self._plc.limits):
             async with self._line() as link:
+                self._open_link()
                 with sending(_values_within(request, values)):
                     # Whoever has the turn now has parameters of his own there.
                     self._require_turn()
                     await link.write(request.table, request.address, request.words, self._plc.limits.write_functions)
 
-    @asynccontextmanager
-    async def _line(self) -> AsyncIterator[Link]:
-        """The link, for one exchange; between two of them somebody may speak aside."""
-        async with self._open_link().line:
-            yield self._open_link()
+    def _line(self) -> AbstractAsyncContextManager[Link]:
+        return Line(self._open_link())
 
     def _open_link(self) -> Link:
         if self._is_over:
@@ -160,14 +175,8 @@ class Session:
 class Aside(Session):
     """Talks over a link between two exchanges of whoever uses it, who hears nothing of it."""
 
-    @asynccontextmanager
-    async def _line(self) -> AsyncIterator[Link]:
-        async with super()._line() as link:
-            link.is_aside = True
-            try:
-                yield link
-            finally:
-                link.is_aside = False
+    def _line(self) -> AbstractAsyncContextManager[Link]:
+        return Line(self._open_link(), is_aside=True)
 
 
 def _values_within(request: Write, values: Iterator[Write]) -> int:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
+from functools import cached_property
 
 from devices.modbus.types import Endpoint, Limits, Table, TagSpec, Value
 
@@ -109,7 +110,7 @@ class StepSpec:
     """Of a `fail_if`: where it holds, the machine acted nevertheless."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True)
 class CommandSpec:
     """A named function of a machine: its inputs and its steps, in order."""
 
@@ -127,18 +128,26 @@ class CommandSpec:
     connect_tries: int = 1
     """How often a PLC that cannot be reached is tried, within the time limit."""
 
-    @property
+    @cached_property
     def looks_first(self) -> bool:
         """Something is looked at between its turn and its trigger, and may keep the trigger back."""
         return bool(self.read_back(Phase.WRITE)) or any(step.phase in LOOKS for step in self.steps)
 
     def of(self, phase: Phase) -> tuple[StepSpec, ...]:
         """The steps of one phase, in their order."""
-        return tuple(step for step in self.steps if step.phase is phase)
+        return self._by_phase[phase]
 
     def read_back(self, phase: Phase) -> tuple[StepSpec, ...]:
         """Those steps of a phase whose values are read back."""
-        return tuple(step for step in self.of(phase) if step.tolerance is not None)
+        return self._read_back[phase]
+
+    @cached_property
+    def _by_phase(self) -> Mapping[Phase, tuple[StepSpec, ...]]:
+        return {phase: tuple(step for step in self.steps if step.phase is phase) for phase in Phase}
+
+    @cached_property
+    def _read_back(self) -> Mapping[Phase, tuple[StepSpec, ...]]:
+        return {phase: tuple(step for step in self.of(phase) if step.tolerance is not None) for phase in Phase}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
