@@ -50,6 +50,8 @@ class Link:
         self.is_aside = False
         """What goes on is not for the ears of `on_frame`: somebody else uses the link for one exchange."""
         self._wire: Wire | None = None
+        self._leaving: Wire | None = None
+        """Hung up; the PLC may not have closed its side yet."""
         self._numbers = numbered()
         self._attempt = Attempt(endpoint, endpoint.host, None)
 
@@ -98,13 +100,21 @@ class Link:
 
     async def close(self) -> None:
         """Close within GOODBYE_S, whatever the peer does; the descriptor is free when this returns."""
-        wire, self._wire = self._wire, None  # nobody sends anything any more
-        if wire is not None:
+        self.hang_up()
+        leaving, self._leaving = self._leaving, None
+        if leaving is not None:
             try:
-                await wire.say_goodbye(GOODBYE_S)
+                await leaving.until_gone()
             finally:
-                wire.end()
+                leaving.end()
         await asyncio.sleep(0)  # the loop gives the descriptor back one turn later
+
+    def hang_up(self) -> None:
+        """Begin to close, which goes on by itself, within GOODBYE_S; nobody sends anything any more."""
+        wire, self._wire = self._wire, None
+        if wire is not None:
+            wire.hang_up(GOODBYE_S)
+            self._leaving = wire
 
     def abort(self) -> None:
         """Close without a wait; the descriptor is free one turn of the loop later."""

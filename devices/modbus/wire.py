@@ -29,6 +29,7 @@ class Wire(asyncio.Protocol):
         """Something came since the request went out."""
         self.gone = asyncio.Event()
         """The connection is no more, by whosever will."""
+        self._late: asyncio.TimerHandle | None = None
         self.lost_to: Exception | None = None
         """The reason of a loss, where there is one."""
 
@@ -57,18 +58,19 @@ class Wire(asyncio.Protocol):
             late.cancel()
             self._answer = None
 
-    async def say_goodbye(self, limit_s: float) -> None:
-        """Close our side and wait until the PLC has closed its own: its slot is free then. Or until the limit."""
+    def hang_up(self, limit_s: float) -> None:
+        """Close our side; the PLC, which then closes its own, has so long for it."""
         if self._transport is None or not self.is_open:
             return
-        late = asyncio.get_running_loop().call_later(limit_s, self._transport.abort)
-        try:
-            with contextlib.suppress(OSError):
-                # TLS has no half-closed connection: its goodbye is an alert, after which nothing comes any more.
-                (self._transport.write_eof if self._transport.can_write_eof() else self._transport.close)()
-                await self.gone.wait()
-        finally:
-            late.cancel()
+        self._late = asyncio.get_running_loop().call_later(limit_s, self._transport.abort)
+        with contextlib.suppress(OSError):
+            # TLS has no half-closed connection: its goodbye is an alert, after which nothing comes any more.
+            (self._transport.write_eof if self._transport.can_write_eof() else self._transport.close)()
+
+    async def until_gone(self) -> None:
+        """After `hang_up`: until the PLC has closed its side, so that its slot is free."""
+        if self._late is not None:
+            await self.gone.wait()
 
     def end(self) -> None:
         """Close without a wait, whatever is still buffered; the descriptor is free one turn of the loop later."""
@@ -98,6 +100,8 @@ class Wire(asyncio.Protocol):
     def connection_lost(self, error: Exception | None) -> None:
         """Keep the reason before anybody is woken by it."""
         self.lost_to = error
+        if self._late is not None:
+            self._late.cancel()
         self.gone.set()
         self._fail(ConnectionResetError("closed by the peer"))
 

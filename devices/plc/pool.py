@@ -71,7 +71,11 @@ class Pool:
             self._require_reachable(peer, priority)
             async with self._lease(plc, priority, end_s) as lease:
                 self._require_reachable(peer, priority)
-                yield Turn(self, peer, plc, priority, lease)
+                turn = Turn(self, peer, plc, priority, lease)
+                try:
+                    yield turn
+                finally:
+                    await turn.end()
 
     @asynccontextmanager
     async def aside(self, plc: PLCSpec, *, timeout_s: float) -> AsyncIterator[Session]:

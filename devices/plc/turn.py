@@ -23,6 +23,7 @@ class Turn:
         self._peer = peer
         self._priority = priority
         self._lease = lease
+        self._leaving: list[Link] = []
         self.plc = plc
 
     async def is_wanted(self) -> bool:
@@ -58,12 +59,18 @@ class Turn:
             session.end()
             link.on_frame = None
             self._peer.lent.discard(link)
-            await self._give_back(link)
+            self._give_back(link)
+
+    async def end(self) -> None:
+        """Until the PLC has let go of the connections that were made, so that the next turn finds a slot free."""
+        while self._leaving:
+            await self._leaving.pop().close()
 
     def _closed_with_lease(self, link: Link) -> AbstractContextManager[None]:
         return nullcontext() if self._lease is None else self._lease.closing(link.abort)
 
     async def _connect(self, on_frame: OnFrame | None) -> Link:
+        await self.end()
         link = Link(self.plc.endpoint)
         link.on_frame = on_frame  # some say something unasked as soon as they are connected to
         try:
@@ -76,8 +83,11 @@ class Turn:
             raise
         return link
 
-    async def _give_back(self, link: Link) -> None:
-        """Keep the link only if it is wanted and its last exchange was answered and matched."""
+    def _give_back(self, link: Link) -> None:
+        """Keep the link only if it is wanted and its last exchange was answered and matched.
+
+        Else nobody waits for its end before the turn's: what the machine did can be stored meanwhile.
+        """
         if link.has_answered:
             self._pool.note_success(self._peer)
         # Kept beyond its lease, it would stand in the way of another process.
@@ -85,4 +95,5 @@ class Turn:
         if may_keep and self.plc.keep_open_s > 0 and link.is_usable and link.has_answered:
             self._peer.keep(link, self.plc.keep_open_s)
         else:
-            await link.close()
+            link.hang_up()
+            self._leaving.append(link)
