@@ -9,7 +9,8 @@ from devices.modbus.errors import LinkUnavailable, Unconfirmed
 from devices.modbus.types import Table
 from devices.plc.errors import PoolClosed, TurnNotGot
 from tests.doubles import faults
-from tests.doubles.leaks import settle
+from tests.doubles.fault_server import Full
+from tests.doubles.leaks import open_descriptors, settle
 from tests.plc.machines import (
     BATCH_SIZE,
     START,
@@ -55,6 +56,25 @@ class TestSession:
             await read(pool, plc)
         plc.behave()
         assert await read(pool, plc, turn_timeout_s=0.1) == 0
+
+    async def test_leaves_the_wait_for_the_plc_s_goodbye_to_the_end_of_the_turn(self, plc, pool):
+        """What the machine did is stored meanwhile; the next turn finds a slot free all the same."""
+        plc.serves = 0  # it will not close its side
+        before = open_descriptors()
+        async with pool.turn(registered(plc)) as turn:
+            async with turn.session():
+                pass
+            assert open_descriptors() == before + 2  # ours, and the double's own
+        assert open_descriptors() <= before + 1
+        plc.serves = None
+
+    async def test_waits_for_it_before_it_connects_again_within_the_turn(self, plc, pool):
+        plc.serves, plc.when_full = 1, Full.RESET
+        async with pool.turn(registered(plc)) as turn:
+            for _ in range(20):
+                async with turn.session() as session:
+                    await session.read(BATCH_SIZE)
+        assert plc.turned_away == 0
 
     async def test_after_session_within_one_turn_keeps_the_others_out(self, plc, pool):
         async with pool.turn(registered(plc)) as turn:
