@@ -132,7 +132,9 @@ def _columns(fields: dict[str, Any], keys: Mapping[str, int]) -> dict[str, Any]:
 def _numbered(fields: dict[str, Any]) -> dict[str, Any]:
     if fields.get("sequence") != NEXT:
         return fields
-    newest = Run.objects.filter(plc=fields["plc_id"]).aggregate(newest=Max("sequence"))["newest"]
+    newest = Run.objects.filter(plc=fields["plc_id"], sequence__isnull=False).aggregate(newest=Max("sequence"))[
+        "newest"
+    ]
     return {**fields, "sequence": (newest or 0) + 1}
 
 

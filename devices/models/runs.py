@@ -56,7 +56,12 @@ class Run(models.Model):
     """One execution of one command on one PLC."""
 
     plc = models.ForeignKey(
-        PLC, on_delete=models.PROTECT, related_name="runs", verbose_name="PLC", help_text="Where it ran."
+        PLC,
+        on_delete=models.PROTECT,
+        related_name="runs",
+        db_index=False,  # run_newest_of_plc finds them
+        verbose_name="PLC",
+        help_text="Where it ran.",
     )
     plc_name = models.CharField("PLC's name then", max_length=50, help_text="As it was when the run was asked for.")
     command = models.CharField(max_length=60, help_text="The command's name, or “write” and the tag that was written.")
@@ -100,10 +105,15 @@ class Run(models.Model):
 
     class Meta:
         ordering = ["-id"]
+        # Each index is a page more that every command waits for: those that few runs need hold only these.
         constraints = [
             models.UniqueConstraint(fields=["plc"], condition=Q(state="running"), name="one_running_per_plc"),
-            models.UniqueConstraint(fields=["caller", "idempotency_key"], name="one_run_per_key"),
-            models.UniqueConstraint(fields=["plc", "sequence"], name="one_run_per_sequence"),
+            models.UniqueConstraint(
+                fields=["caller", "idempotency_key"], condition=Q(idempotency_key__isnull=False), name="one_run_per_key"
+            ),
+            models.UniqueConstraint(
+                fields=["plc", "sequence"], condition=Q(sequence__isnull=False), name="one_run_per_sequence"
+            ),
         ]
         indexes = [
             models.Index(fields=["plc", "-id"], name="run_newest_of_plc"),
