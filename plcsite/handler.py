@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
+from functools import lru_cache
 from io import BytesIO
 from typing import Any, cast
 
@@ -16,11 +17,12 @@ import django
 from asgiref.sync import ThreadSensitiveContext, sync_to_async
 from django.core import signals
 from django.core.exceptions import RequestAborted
-from django.core.handlers.asgi import ASGIHandler, get_script_prefix
+from django.core.handlers.asgi import ASGIHandler, ASGIRequest, get_script_prefix
 from django.db import close_old_connections, connections, reset_queries
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse, QueryDict
 from django.http.response import HttpResponseBase
-from django.urls import set_script_prefix
+from django.urls import ResolverMatch, URLResolver, get_resolver, set_script_prefix
+from django.utils.functional import cached_property
 
 MOST_IDLE = 32  # threads that are kept after many requests came at once
 
@@ -69,15 +71,37 @@ class LentThreads:
 _thread: ContextVar[LentThread] = ContextVar("thread of this request")
 
 
+class Request(ASGIRequest):
+    """Django's, which parses nothing where there is nothing to parse."""
+
+    @cached_property
+    def GET(self) -> QueryDict:  # type: ignore[override]  # noqa: N802 - Django's name
+        """The query's fields."""
+        query = self.META["QUERY_STRING"]
+        return QueryDict(query) if query else NO_QUERY
+
+
+NO_QUERY = QueryDict()  # of all that have none: it cannot be changed
+
+
+@lru_cache(maxsize=1024)
+def _found(resolver: URLResolver, path: str) -> ResolverMatch:
+    """Callers ask for the same few addresses again and again; which view one leads to never changes."""
+    return resolver.resolve(path)
+
+
 class Handler(ASGIHandler):
     """The site."""
+
+    request_class = Request
 
     def __init__(self) -> None:
         super().__init__()
         self._threads = LentThreads()
-        for stock in (reset_queries, close_old_connections):
-            # A request begins with a thread that has nothing open: at its end it closed what it had opened there.
-            signals.request_started.disconnect(stock)
+        # A request begins with a thread that has nothing open: at its end it closes what it has opened there.
+        signals.request_started.disconnect(reset_queries)
+        for begins_or_ends in (signals.request_started, signals.request_finished):
+            begins_or_ends.disconnect(close_old_connections)
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """One request."""
@@ -117,26 +141,54 @@ class Handler(ASGIHandler):
                 body.seek(0)
                 return body
 
+    def resolve_request(self, request: HttpRequest) -> ResolverMatch:
+        """Which view answers."""
+        request.resolver_match = match = _found(get_resolver(), request.path_info)
+        return match
+
+    def make_view_atomic(self, view: Callable[..., Any]) -> Callable[..., Any]:
+        """As it is: no database of ours has ATOMIC_REQUESTS."""
+        return view
+
     async def _answered_unless_gone(self, request: HttpRequest, receive: Any, send: Any) -> HttpResponseBase | None:
         """The response, sent; None where the caller went before there was one."""
-        answering = asyncio.create_task(self._answer(request, send))
-        leaving = asyncio.create_task(self.listen_for_disconnect(receive))
+        answering = cast("asyncio.Task[Any]", asyncio.current_task())
+        leaving = asyncio.create_task(_cancel_when_gone(answering, receive))
         try:
-            await asyncio.wait([answering, leaving], return_when=asyncio.FIRST_COMPLETED)
+            return await self._answer(request, send)
+        except asyncio.CancelledError:
+            if _has_cancelled(leaving):
+                return None
+            raise  # the server ends
         finally:
-            answering.cancel()  # nothing, where it has ended
-            leaving.cancel()
-            results = await asyncio.gather(answering, leaving, return_exceptions=True)
-        response, _ = results
-        if isinstance(response, asyncio.CancelledError):
-            return None
-        return answering.result()
+            if _has_cancelled(leaving):
+                answering.uncancel()
+            leaving.cancel()  # nothing, where it has ended
 
     async def _answer(self, request: HttpRequest, send: Any) -> HttpResponseBase:
         response: HttpResponseBase = await self.run_get_response(request)
         with suppress(asyncio.CancelledError):  # he went amid the answer: there is one to be closed
             await self.send_response(response, send)
         return response
+
+    async def send_response(self, response: HttpResponseBase, send: Any) -> None:
+        """Django's way, but the body of a whole response goes out in one piece: the server holds it all anyway."""
+        if response.streaming or response.cookies:
+            await super().send_response(response, send)
+            return
+        kept = response.headers._store.values()  # noqa: SLF001 - as they were written
+        headers = [(name.encode("ascii"), value.encode("latin1")) for name, value in kept]
+        await send({"type": "http.response.start", "status": response.status_code, "headers": headers})
+        await send({"type": "http.response.body", "body": cast("HttpResponse", response).content})
+
+
+async def _cancel_when_gone(answering: asyncio.Task[Any], receive: Any) -> None:
+    await receive()  # the body was read: all that can still come is that he hangs up
+    answering.cancel()
+
+
+def _has_cancelled(leaving: asyncio.Task[None]) -> bool:
+    return leaving.done() and not leaving.cancelled()
 
 
 async def _close(response: HttpResponseBase) -> None:
