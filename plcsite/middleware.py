@@ -17,8 +17,8 @@ from django.contrib.sessions import middleware as sessions
 from django.contrib.sessions.exceptions import SessionInterrupted
 from django.core.handlers.exception import response_for_exception
 from django.http import HttpRequest, HttpResponse
-from django.http.response import HttpResponseBase
-from django.middleware import clickjacking, common, csrf, security
+from django.http.response import HttpResponseBase, ResponseHeaders
+from django.middleware import common, csrf, security
 from django.utils.deprecation import MiddlewareMixin
 
 from devices.api import problems
@@ -27,7 +27,9 @@ from devices.control.errors import HTTPSRequired
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})  # RFC 9110 section 9.2.1
 PROBLEM = "application/problem+json"
 API = "/api/"
-KEPT_BY_NOBODY = (API, "/admin/")
+PRIVATE = (API, "/admin/")
+TO_BROWSERS = ResponseHeaders(settings.SECURITY_HEADERS)
+KEPT_BY_NOBODY = ResponseHeaders({**settings.SECURITY_HEADERS, "Cache-Control": "no-store"})
 
 
 class OnTheLoop(MiddlewareMixin):
@@ -69,15 +71,13 @@ class OnTheLoop(MiddlewareMixin):
             response = await self.inner(request)
         for layer in reversed(passed):
             try:
-                response = await layer._leave(request, response)  # noqa: SLF001 - of our own class
+                if layer.needs_a_thread(request):
+                    response = await sync_to_async(layer._after)(request, response)  # noqa: SLF001
+                else:
+                    response = layer._after(request, response)  # noqa: SLF001
             except Exception as error:
                 response = await _told(request, error)
         return response
-
-    async def _leave(self, request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
-        if self.needs_a_thread(request):
-            return await sync_to_async(self._after)(request, response)
-        return self._after(request, response)
 
 
 _told = sync_to_async(response_for_exception, thread_sensitive=False)
@@ -96,31 +96,33 @@ class HeadersMiddleware(OnTheLoop):
 
     def process_response(self, request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
         """Add what a view did not say by itself."""
-        for name, value in settings.SECURITY_HEADERS.items():
-            response.headers.setdefault(name, value)
-        if request.path_info.startswith(KEPT_BY_NOBODY):
-            response.headers.setdefault("Cache-Control", "no-store")
+        # Django would look up, encode and check each of them for each answer: these were checked once.
+        said = KEPT_BY_NOBODY if request.path_info.startswith(PRIVATE) else TO_BROWSERS
+        response.headers._store = {**said._store, **response.headers._store}  # noqa: SLF001
         return response
 
 
 class SecurityMiddleware(OnTheLoop, security.SecurityMiddleware):
     """HSTS, and the redirect to HTTPS; a program is told, since many would repeat a PUT or a POST as a GET."""
 
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
+        super().__init__(get_response)
+        # Its other headers are among the SECURITY_HEADERS, which go to every answer.
+        self.content_type_nosniff = False
+        self.referrer_policy = self.cross_origin_opener_policy = None
+
     def process_request(self, request: HttpRequest) -> HttpResponse | None:  # type: ignore[override]
         """The redirect; for the API a problem."""
         redirect = super().process_request(request)
-        is_page = "text/html" in request.headers.get("Accept", "")
-        if redirect is None or is_page or not request.path_info.startswith(API):
+        if redirect is None or not request.path_info.startswith(API):
+            return redirect
+        if "text/html" in request.headers.get("Accept", ""):
             return redirect
         return problems.of_refusal(HTTPSRequired("call the gateway at its https:// address"), request)
 
 
 class CommonMiddleware(OnTheLoop, common.CommonMiddleware):
     """Allowed hosts, the missing slash, Content-Length."""
-
-
-class XFrameOptionsMiddleware(OnTheLoop, clickjacking.XFrameOptionsMiddleware):
-    """No page of ours inside another's frame."""
 
 
 class AuthenticationMiddleware(OnTheLoop, auth.AuthenticationMiddleware):

@@ -80,7 +80,6 @@ MIDDLEWARE = [  # Django's own, kept on the event loop: see plcsite/middleware.p
     "plcsite.middleware.AuthenticationMiddleware",
     "plcsite.acting.ActorMiddleware",
     "plcsite.middleware.MessageMiddleware",
-    "plcsite.middleware.XFrameOptionsMiddleware",
     "plcsite.middleware.LoginLimitMiddleware",
 ]
 ROOT_URLCONF = "plcsite.urls"
