@@ -2,78 +2,31 @@
 
 import asyncio
 import contextvars
-import json
 import socket
 import time
 from collections.abc import Callable
 from typing import Any
 
-from daphne.http_protocol import HTTPFactory, WebRequest
+from daphne.http_protocol import HTTPFactory
 from daphne.server import Server, reactor, twisted_loop
 from daphne.ws_protocol import WebSocketProtocol
-from django.conf import settings
 from twisted.internet import defer
 from twisted.internet.error import CannotListenError
 from twisted.logger import STDLibLogObserver, globalLogPublisher
 
 from devices.management.errors import CannotStart
+from devices.management.web_requests import Channel, Request
 
 loop = twisted_loop
 """The one event loop of the process: Daphne's, the gateway's and its companions'."""
 
 BACKLOG = 1024  # connections that wait in the kernel; Daphne's 50 refuse a burst of callers
-DISCARD_LIMIT = 64 * 2**20  # bytes of a body too long that are read and dropped, so that the 413 can be heard
 MESSAGE_LIMIT = 64 * 2**10  # bytes of a message from a page
 SNAPSHOT_LIMIT = 8 * 2**20  # bytes of a message to a page; autobahn has one limit for both ways
 PAGE_GOODBYE = 4503  # WebSocket close codes, like the HTTP status plus 4000: the server ends, come back
 PAGE_TOO_LONG = 4413
 LAG_S = 15.0  # a page that has not taken what waits for it is dropped; it comes back and takes a snapshot
 GLANCE_S = 0.02
-TOO_LONG = """<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><title>Content too large</title></head>
-<body><h1>Content too large</h1><p>{} Go back and send it in several parts.</p></body></html>
-"""
-
-
-class Request(WebRequest):  # type: ignore[misc]  # Daphne has no types
-    """One HTTP request."""
-
-    _received = 0
-
-    def handleContentChunk(self, data: bytes) -> None:  # noqa: N802
-        """Keep the body up to the limit; the rest is read, counted and dropped."""
-        self._received += len(data)
-        if self._received <= settings.DATA_UPLOAD_MAX_MEMORY_SIZE:
-            super().handleContentChunk(data)
-        elif self._received > DISCARD_LIMIT:
-            self.channel.forceAbortClient()
-
-    def process(self) -> Any:
-        """Hand over to the application, unless the body was too long."""
-        # Daphne takes the script prefix from this header, whoever sends it.
-        self.requestHeaders.removeHeader(b"daphne-root-path")
-        if self._received > settings.DATA_UPLOAD_MAX_MEMORY_SIZE:
-            return self._refuse_length()
-        return super().process()
-
-    def handle_reply(self, message: dict[str, Any]) -> None:
-        """While the server ends, the last answer of a connection says that it is the last."""
-        if message.get("type") == "http.response.start" and self.server.is_ending and self.channel:
-            self.channel.persistent = False
-            self.setHeader(b"connection", b"close")
-        super().handle_reply(message)
-
-    def _refuse_length(self) -> None:
-        self.request_start = time.time()  # noqa: TID251  # Daphne's own clock for this field
-        detail = f"The body is longer than {settings.DATA_UPLOAD_MAX_MEMORY_SIZE} bytes: nothing was done or saved."
-        body: dict[str, Any] = {"type": "about:blank", "title": "Content too large", "status": 413, "detail": detail}
-        kind, text = "application/problem+json", json.dumps(body)
-        if b"text/html" in (self.getHeader(b"accept") or b""):
-            kind, text = "text/html; charset=utf-8", TOO_LONG.format(detail)
-        headers = {"Content-Type": kind, "Cache-Control": "no-store", **settings.SECURITY_HEADERS}
-        encoded = [(name.encode(), value.encode()) for name, value in headers.items()]
-        self.handle_reply({"type": "http.response.start", "status": 413, "headers": encoded})
-        self.handle_reply({"type": "http.response.body", "body": text.encode()})
 
 
 class Page(WebSocketProtocol):  # type: ignore[misc]
@@ -114,6 +67,8 @@ class Page(WebSocketProtocol):  # type: ignore[misc]
 
 class Factory(HTTPFactory):  # type: ignore[misc]
     """Makes the requests of new connections."""
+
+    protocol = Channel  # not Twisted's, which looks at each piece for HTTP/2
 
     def buildProtocol(self, addr: Any) -> Any:  # noqa: N802
         """The protocol of one connection, with our requests."""
