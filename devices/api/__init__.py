@@ -1,7 +1,8 @@
 """The MES's entrance: commands by name over HTTP, one definite answer each."""
 
-from typing import Any
+from typing import Any, cast
 
+from django.http import HttpRequest, HttpResponse
 from ninja import NinjaAPI, Swagger
 from ninja.openapi.schema import OpenAPISchema
 
@@ -19,8 +20,25 @@ Callers show an API key in `X-API-Key`, or a logged-in session with its CSRF tok
 """
 
 
+class Unmade:
+    """Stands where ninja makes a response before it knows whether an operation brings its own, as a command does."""
+
+    status_code = 200
+
+
 class GatewayAPI(NinjaAPI):
     """ninja's, with errors documented as what they are."""
+
+    def create_temporal_response(self, _request: HttpRequest) -> HttpResponse:
+        """What the status is noted in."""
+        return cast("HttpResponse", Unmade())
+
+    def create_response(
+        self, request: HttpRequest, data: Any, *, status: int | None = None, temporal_response: Any = None
+    ) -> HttpResponse:
+        """The response of an operation that leaves it to ninja."""
+        noted = status if temporal_response is None else temporal_response.status_code
+        return super().create_response(request, data, status=noted)
 
     def get_openapi_schema(self, **given: Any) -> OpenAPISchema:
         """The OpenAPI document."""

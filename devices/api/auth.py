@@ -19,7 +19,7 @@ from ninja.security import APIKeyCookie, APIKeyHeader
 
 from devices.api.handlers import answer_to
 from devices.api.keys import Keys
-from devices.api.rated import KEY_HEADER, Rated
+from devices.api.rated import KEY_HEADER, Rated, shown_key
 from devices.control.actors import source_of
 from devices.control.callers import Caller
 from devices.control.rights import rights_of_user
@@ -39,6 +39,9 @@ class ApiKey(Rated, APIKeyHeader):
 
     def __str__(self) -> str:
         return "api-key"
+
+    def _get_key(self, request: HttpRequest) -> str | None:
+        return shown_key(request)
 
     async def authenticate(self, request: HttpRequest, key: str | None) -> Caller | None:
         """The owner of the key; None if none was shown."""

@@ -64,7 +64,7 @@ class Calling:
     @classmethod
     def of(cls, request: HttpRequest, wait: float | None) -> Self:
         """Read the headers; the query's `wait` goes before that of Prefer. What Prefer says wrongly is ignored."""
-        preferred = dict(reversed(list(_preferences(request.headers.get("Prefer", "")))))
+        preferred = dict(reversed(list(_preferences(request.META.get("HTTP_PREFER", "")))))
         wanted = preferred.get("wait", "")
         preferred_s = min(float(wanted), LONGEST_S) if WHOLE_SECONDS.fullmatch(wanted) else None
         is_async = "respond-async" in preferred
@@ -113,15 +113,16 @@ def _retry_s(run: RunRecord) -> float | None:
 
 def as_json(content: Any, status: int = 200) -> HttpResponse:
     """A good answer, as ninja would send it."""
-    return HttpResponse(json.dumps(content), status=status, content_type=JSON)
+    return HttpResponse(json.dumps(content).encode(), status=status, content_type=JSON)
 
 
 def _key_of(request: HttpRequest) -> str | None:
     """Django would make one of two; a proxy that adds its own must not change what a request is called."""
-    headers = getattr(request, "scope", {}).get("headers", ())
+    key: str | None = request.META.get("HTTP_IDEMPOTENCY_KEY")
+    headers = () if key is None else getattr(request, "scope", {}).get("headers", ())
     if sum(name.lower() == b"idempotency-key" for name, _ in headers) > 1:
         raise InvalidKey("send one Idempotency-Key, not several")
-    return request.headers.get("Idempotency-Key")
+    return key
 
 
 def _preferences(header: str) -> Iterator[tuple[str, str]]:

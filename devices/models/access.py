@@ -4,7 +4,6 @@ import hmac
 import re
 import secrets
 import zlib
-from hashlib import sha256
 
 from django.conf import settings
 from django.db import models
@@ -83,7 +82,7 @@ watch(Kind.ACCESS, APIKey)
 
 def digest_of(key: str) -> str:
     """Keyed hash of a whole key, as stored."""
-    return hmac.new(settings.KEY_PEPPER.encode(), key.encode(), sha256).hexdigest()
+    return hmac.digest(settings.KEY_PEPPER.encode(), key.encode(), "sha256").hex()
 
 
 def key_id_of(key: str) -> str | None:
