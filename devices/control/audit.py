@@ -1,9 +1,9 @@
 """Tell what was done: entries in a chain, each in the transaction of what it tells about."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC
+from datetime import UTC, datetime
 from hashlib import sha256
 from typing import Any
 
@@ -18,7 +18,8 @@ from devices.models.text_rules import visible
 
 TOLD = ("actor", "source", "action", "kind", "subject", "subject_id", "before", "after", "detail", "previous")
 """All that an entry says, beside its moment and its own digest."""
-WRITTEN = ("at", *TOLD, "digest")
+_CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"))
+_READABLE = json.JSONEncoder(ensure_ascii=False, sort_keys=True)
 _ENTRIES = Statements(AuditEntry)
 _LONGEST = {field.name: getattr(field, "max_length", None) for field in AuditEntry._meta.get_fields()}  # noqa: SLF001 - Django's documented name
 
@@ -66,16 +67,22 @@ def append(*deeds: Deed, has_turn: bool = False) -> None:
     """
     if not deeds:
         return
+    if has_turn:
+        _append(deeds)
+        return
     with transaction.atomic(savepoint=False):
-        if not has_turn:
-            take_turn()
-        previous = _last_digest()
-        actor = None if all(deed.by for deed in deeds) else current_actor()
-        rows = []
-        for deed in deeds:
-            rows.append(_linked(deed, deed.by or actor, previous))
-            previous = rows[-1].digest
-        _ENTRIES.insert([{name: getattr(row, name) for name in WRITTEN} for row in rows])
+        take_turn()
+        _append(deeds)
+
+
+def _append(deeds: Sequence[Deed]) -> None:
+    previous = _last_digest()
+    actor = None if all(deed.by for deed in deeds) else current_actor()
+    rows = []
+    for deed in deeds:
+        rows.append(_linked(deed, deed.by or actor, previous))
+        previous = rows[-1]["digest"]
+    _ENTRIES.insert(rows)
 
 
 def _last_digest() -> str:
@@ -88,12 +95,16 @@ def _last_digest() -> str:
 
 def digest_of(entry: AuditEntry) -> str:
     """SHA-256 over the canonical JSON of all that the entry says, the digest before it included."""
-    at = entry.at.astimezone(UTC).isoformat(timespec="microseconds")
-    says = {"at": at, **{name: getattr(entry, name) for name in TOLD}}
-    return sha256(json.dumps(says, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+    return _digest(entry.at, {name: getattr(entry, name) for name in TOLD})
 
 
-def _linked(deed: Deed, actor: Actor | None, previous: str) -> AuditEntry:
+def _digest(at: datetime, told: Mapping[str, str]) -> str:
+    says = {"at": at.astimezone(UTC).isoformat(timespec="microseconds"), **told}
+    return sha256(_CANONICAL.encode(says).encode()).hexdigest()
+
+
+def _linked(deed: Deed, actor: Actor | None, previous: str) -> dict[str, Any]:
+    """The columns of its entry."""
     says = {
         "actor": actor.name if actor else "",
         "source": actor.source if actor else "",
@@ -102,16 +113,15 @@ def _linked(deed: Deed, actor: Actor | None, previous: str) -> AuditEntry:
         "subject_id": deed.subject_id,
         "detail": deed.detail,
     }
-    entry = AuditEntry(
-        at=timezone.now(),
-        action=deed.action.value,
-        before=_json(deed.before),
-        after=_json(deed.after),
-        previous=previous,
+    told = {
         **{name: _bounded(text, _LONGEST[name]) for name, text in says.items()},
-    )
-    entry.digest = digest_of(entry)
-    return entry
+        "action": deed.action.value,
+        "before": _json(deed.before),
+        "after": _json(deed.after),
+        "previous": previous,
+    }
+    at = timezone.now()
+    return {"at": at, **told, "digest": _digest(at, told)}
 
 
 def _bounded(text: str, longest: int | None) -> str:
@@ -123,5 +133,5 @@ def _bounded(text: str, longest: int | None) -> str:
 def _json(values: Mapping[str, Any] | None) -> str:
     if values is None:
         return ""
-    text = json.dumps(values, ensure_ascii=False, sort_keys=True)
+    text = _READABLE.encode(values)
     return text.encode(errors="backslashreplace").decode()  # half a character: no database stores it

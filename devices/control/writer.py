@@ -100,7 +100,7 @@ class Writer:
         with transaction.atomic():
             if new or reconciled:
                 audit.take_turn()
-            commanded = self._insert(new)
+            commanded = self._insert(new) if new else ()
             for change in batch:
                 if change.before is not None:
                     change.outcome = _update(change.before, change.fields)

@@ -7,9 +7,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache
 from typing import Any
 
-from django.db import connection, models
+from django.db import DEFAULT_DB_ALIAS, connections, models
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.backends.base.operations import BaseDatabaseOperations
 
-Convert = Callable[[Any], Any]
+Convert = Callable[[BaseDatabaseOperations, Any], Any]
 MOST_PARAMETERS = 900  # of one statement; SQLite had a limit of 999 for long
 
 
@@ -22,33 +24,34 @@ class Statements:
         self._table = meta.db_table
         self._key = meta.pk.column
         self._fields = {field.attname: field for field in meta.concrete_fields if not field.primary_key}
+        self._converters = {name: _converter(field) for name, field in self._fields.items()}
         self._update_of = cache(self._made_update)
-        self._columns = ", ".join(_quoted(field.column) for field in self._fields.values())
+        self._columns = ", ".join(map(self._column, self._fields))
         self._places = f"({', '.join(['%s'] * len(self._fields))})"
+        self._empty_of = cache(self._written_empty)
 
     def insert(self, rows: Sequence[Mapping[str, Any]]) -> list[tuple[int, Mapping[str, Any]]]:
         """Add rows; each comes back in the same order with its key, and with the defaults of what it left out."""
         most = MOST_PARAMETERS // len(self._fields)
         whole = [self._whole(row) for row in rows]
-        keys = [key for start in range(0, len(whole), most) for key in self._insert(whole[start : start + most])]
+        values = [self._values(row, given=given) for row, given in zip(whole, rows, strict=True)]
+        keys = [key for start in range(0, len(rows), most) for key in self._insert(values[start : start + most])]
         return list(zip(keys, whole, strict=True))
 
     def update(self, key: int, changes: Mapping[str, Any], *, where: Mapping[str, Any]) -> bool:
         """Change a row, if it is as `where` says; whether it was."""
-        with connection.cursor() as cursor:
-            cursor.execute(
-                self._update_of(tuple(changes), tuple(where)),
-                [*self._converted(changes), key, *self._converted(where)],
-            )
+        database = _database()
+        values = [*self._converted(database.ops, changes), key, *self._converted(database.ops, where)]
+        with database.cursor() as cursor:
+            cursor.execute(self._update_of(tuple(changes), tuple(where)), values)
             return bool(cursor.rowcount)
 
-    def _insert(self, rows: Sequence[Mapping[str, Any]]) -> Iterable[int]:
-        values = [value for row in rows for value in self._converted(row)]
+    def _insert(self, rows: Sequence[Sequence[Any]]) -> Iterable[int]:
         places = ", ".join([self._places] * len(rows))
         # Names of ours; what is written goes along beside the statement.
         sql = f"INSERT INTO {self._table} ({self._columns}) VALUES {places} RETURNING {self._key}"  # noqa: S608  # nosec B608
-        with connection.cursor() as cursor:
-            cursor.execute(sql, values)
+        with _database().cursor() as cursor:
+            cursor.execute(sql, [value for row in rows for value in row])
             return [key for (key,) in cursor.fetchall()]
 
     def _whole(self, row: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -56,30 +59,44 @@ class Statements:
             raise TypeError(f"{self._table} has no column for {', '.join(sorted(unknown))}")
         return {name: row[name] if name in row else field.get_default() for name, field in self._fields.items()}
 
+    def _values(self, row: Mapping[str, Any], *, given: Mapping[str, Any]) -> list[Any]:
+        """A whole row as the database takes it; an empty object that was not `given` is not written anew each time."""
+        database = _database()
+        ops, empty = database.ops, self._empty_of(database.vendor)
+        return [
+            empty[name] if name in empty and name not in given else convert(ops, row[name])
+            for name, convert in self._converters.items()
+        ]
+
+    def _written_empty(self, _vendor: str) -> Mapping[str, Any]:
+        """As this database takes it, by column."""
+        ops = _database().ops
+        empty = {name: field.default() for name, field in self._fields.items() if field.default in (dict, list)}
+        return {name: self._converters[name](ops, value) for name, value in empty.items()}
+
     def _made_update(self, changed: tuple[str, ...], where: tuple[str, ...]) -> str:
         sets = ", ".join(f"{self._column(name)} = %s" for name in changed)
         conditions = " AND ".join(f"{column} = %s" for column in (self._key, *map(self._column, where)))
         return f"UPDATE {self._table} SET {sets} WHERE {conditions}"  # names of ours  # noqa: S608  # nosec B608
 
     def _column(self, name: str) -> str:
-        return _quoted(self._fields[name].column)
+        return f'"{self._fields[name].column}"'
 
-    def _converted(self, values: Mapping[str, Any]) -> Iterable[Any]:
-        vendor = connection.vendor
-        return [_converter(self._fields[name], vendor)(value) for name, value in values.items()]
-
-
-def _quoted(column: str | None) -> str:
-    return f'"{column}"'
+    def _converted(self, ops: BaseDatabaseOperations, values: Mapping[str, Any]) -> Iterable[Any]:
+        return [self._converters[name](ops, value) for name, value in values.items()]
 
 
-@cache
-def _converter(field: "models.Field[Any, Any]", vendor: str) -> Convert:  # noqa: ARG001 - what a database takes is its own
+def _database() -> BaseDatabaseWrapper:
+    """This thread's, itself: Django's stand-in for it looks it up at each word."""
+    return connections[DEFAULT_DB_ALIAS]
+
+
+def _converter(field: "models.Field[Any, Any]") -> Convert:
     """From the model's value to the database's."""
     if isinstance(field, models.JSONField):
-        return lambda value: None if value is None else connection.ops.adapt_json_value(value, field.encoder)
+        return lambda ops, value: None if value is None else ops.adapt_json_value(value, field.encoder)
     if isinstance(field, models.DateTimeField):
-        return lambda value: None if value is None else connection.ops.adapt_datetimefield_value(value)
+        return lambda ops, value: None if value is None else ops.adapt_datetimefield_value(value)
     if isinstance(field, (models.CharField, models.TextField)):
-        return lambda value: None if value is None else str(value)  # one of our enumerations may be meant
-    return lambda value: value
+        return lambda _, value: None if value is None else str(value)  # one of our enumerations may be meant
+    return lambda _, value: value
