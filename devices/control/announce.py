@@ -3,7 +3,7 @@
 Over the channel layer, off the command's path and with a limit of its own: a page, or Redis, that is slow never slows
 a command or the poller. A layer may drop messages without a word, so each carries a number of its source and topic;
 who sees a gap takes a fresh snapshot. The numbers reached are told again and again, so that a lost last message is
-noticed too.
+noticed too. What nobody can hear is counted all the same, and not even written down.
 """
 
 import asyncio
@@ -16,7 +16,7 @@ from datetime import datetime
 from functools import partial
 from typing import Any
 
-from channels.layers import get_channel_layer
+from channels.layers import InMemoryChannelLayer, get_channel_layer
 
 from devices.control.audience import Audience
 from devices.control.gather import Gathering, Items, written
@@ -84,11 +84,11 @@ class Announcer:
 
     def tell_run(self, record: RunRecord) -> None:
         """A run was stored or changed."""
-        self._tell_both(record.plc_id, f"run:{record.id}", {"kind": "run", "run": record.as_news()})
+        self._tell_both(record.plc_id, f"run:{record.id}", lambda: {"kind": "run", "run": record.as_news()})
 
     def tell_plc(self, plc: dict[str, Any]) -> None:
         """A PLC's state changed: `{id, name, state, reason, since, next_try_at, mark}`, JSON-ready."""
-        self._tell_both(plc["id"], f"plc:{plc['id']}", {"kind": "plc", "plc": plc})
+        self._tell_both(plc["id"], f"plc:{plc['id']}", lambda: {"kind": "plc", "plc": plc})
 
     def reached(self, *topics: str) -> dict[str, int]:
         """The last number of each topic: what is read of memory and database from now on holds all up to it."""
@@ -127,10 +127,14 @@ class Announcer:
         """PLCs were added, changed or removed: pages take a fresh snapshot."""
         self._put(PAGES, {"type": "live.registry", **self._numbered(PAGES)})
 
-    def _tell_both(self, plc_id: int, key: str, news: Mapping[str, Any]) -> None:
-        items = {key: written(news)}
-        self._tell(OVERVIEW, items, plc=plc_id)
-        if self.is_heard_of(plc_id):
+    def _tell_both(self, plc_id: int, key: str, news: Callable[[], Mapping[str, Any]]) -> None:
+        is_overview_open, is_plc_open = _may_reach(OVERVIEW), self.is_heard_of(plc_id)
+        items = {key: written(news())} if is_overview_open or is_plc_open else {}
+        if is_overview_open:
+            self._tell(OVERVIEW, items, plc=plc_id)
+        else:
+            self._seqs[OVERVIEW] += 1  # a page that comes takes a snapshot, which holds it
+        if is_plc_open:
             self._tell(topic_of(plc_id), items)
 
     def _tell(self, topic: str, items: Items, **about: int) -> None:
@@ -196,3 +200,9 @@ class Announcer:
             self._is_failing = True
         else:
             self._is_failing = False
+
+
+def _may_reach(group: str) -> bool:
+    """Whether somebody may be in a group now: the layer in memory knows it, Redis does not say."""
+    layer = get_channel_layer()
+    return not isinstance(layer, InMemoryChannelLayer) or group in layer.groups

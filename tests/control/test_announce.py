@@ -155,6 +155,18 @@ class TestNewsOfARun:
         assert page.numbers == list(range(page.numbers[0], page.numbers[0] + len(page.numbers)))
         assert len({message["source"] for message in page.heard}) == 1
 
+    async def test_is_numbered_also_where_no_page_is_open(
+        self, machine: FaultServer, gateway: Gateway, line: PLC
+    ) -> None:
+        """Who comes later takes a snapshot, knows from it what was told until then, and lacks nothing."""
+        await call("reset")
+        known = gateway.announcer.reached(OVERVIEW)[OVERVIEW]
+        assert known == 3  # the run twice, and its PLC that came online
+        async with Listener() as page:
+            await call("reset")
+            await eventually(lambda: any(is_end(news) for news in page.news))
+            assert page.numbers[-1] == known + 2
+
     async def test_of_two_gateways_carries_two_names(self) -> None:
         assert Announcer().source != Announcer().source
 
