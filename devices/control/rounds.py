@@ -7,17 +7,19 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import partial
+from weakref import WeakKeyDictionary
 
 from django.utils import timezone
 
 from devices.control.status import Findings
-from devices.control.values import Round, Stamp, Values
+from devices.control.values import Round, Sight, Stamp, Values
 from devices.modbus.errors import DeviceException, LinkUnavailable, ModbusError, Unconfirmed, WrongAnswer
-from devices.modbus.types import Words
+from devices.modbus.types import TagSpec, Words
 from devices.plc.errors import LeaseLost, PoolClosed
 from devices.plc.grid import Grid
 from devices.plc.health import HealthState
 from devices.plc.plan import LASTING, NO_FUNCTION, Plan, PlannedBlock, Unreadable
+from devices.plc.plan import Reading as Held
 from devices.plc.pool import Pool
 from devices.plc.session import Session
 from devices.plc.specs import PLCSpec, Priority
@@ -72,6 +74,7 @@ class Rounds:
         self._clock = asyncio.get_running_loop().time
         intervals = sorted({poll.interval_s for poll in plc.polls.values() if poll.interval_s > 0})
         self._groups = [Group(plc, interval_s, self._clock()) for interval_s in intervals]
+        self._sights: WeakKeyDictionary[PlannedBlock, Sight] = WeakKeyDictionary()
         self._woken = asyncio.Event()
         self._is_talking = self._is_over = False
         self._bad, since = values.of(plc).bad()
@@ -193,15 +196,25 @@ class Rounds:
     def _answered(self, words: Words, block: PlannedBlock, reading: Reading) -> list[PlannedBlock]:
         reading.plan.note_answer(block)
         stamp, values = reading.stamp or self._now(), self._values.of(self.plc)
-        for tag, held in block.take(words):
-            if isinstance(held, Unreadable):
-                self._refuse([(tag.name, held.reason)], stamp, reading.changed)
-                continue
-            if self._bad:
-                self._bad.pop(tag.name, None)
-            if values.take(tag.name, held, stamp):
-                reading.changed.append(tag.name)
+        readings: Iterable[tuple[TagSpec, Held]] = block.take_changes(words)
+        sight = self._sights.get(block)
+        if sight is None or not sight.is_whole(values):
+            sight = self._sights[block] = Sight(values, len(block.tags), stamp)
+            readings = block.take(words)
+        sight.open()
+        for tag, held in readings:
+            self._note(tag, held, sight, stamp, reading.changed)
+        sight.settle(stamp)
         return []
+
+    def _note(self, tag: TagSpec, held: Held, sight: Sight, stamp: Stamp, changed: list[str]) -> None:
+        if isinstance(held, Unreadable):
+            self._refuse([(tag.name, held.reason)], stamp, changed)
+            return
+        if self._bad:
+            self._bad.pop(tag.name, None)
+        if self._values.of(self.plc).take(tag.name, held, stamp, sight):
+            changed.append(tag.name)
 
     def _refused(self, error: DeviceException, block: PlannedBlock, reading: Reading) -> list[PlannedBlock]:
         if error.code in LASTING:

@@ -79,21 +79,69 @@ class TagValue:
         return self.poll.tag.labels.get(round(raw), "")
 
 
+class Sight:
+    """When tags were read last that come in one answer: most answers change nothing but that.
+
+    A tag that somebody else reads, or that is refused, leaves it. What the others hold stands for as long as it is
+    whole, and their stamp moves for all of them at once.
+    """
+
+    __slots__ = ("_is_settled", "_left", "_values", "stamp")
+
+    def __init__(self, values: "PLCValues", count: int, stamp: Stamp) -> None:
+        self.stamp = stamp
+        self._values = values
+        self._left = count
+        """So many of its tags are not in it."""
+        self._is_settled = False
+
+    def is_whole(self, values: "PLCValues") -> bool:
+        """These values of its tags are of the last answer, all of them."""
+        return self._is_settled and not self._left and values is self._values
+
+    def open(self) -> None:
+        """An answer is gone through: until it is settled, nothing is known of the tags that were not reached."""
+        self._is_settled = False
+
+    def settle(self, stamp: Stamp) -> None:
+        """All that changed was taken."""
+        self.stamp, self._is_settled = stamp, True
+
+    def join(self) -> None:
+        self._left -= 1
+
+    def leave(self) -> None:
+        self._left += 1
+
+
 class _Entry:
     """One tag; mutable, since most readings change nothing but the stamp of their round."""
 
-    __slots__ = ("changed_at", "reason", "stamp", "told", "value")
+    __slots__ = ("_sight", "changed_at", "reason", "told", "value")
 
     def __init__(self) -> None:
         self.value: Value | None = None
         self.told: Value | None = None
         """The value that was last told as a change: the dead band lies around it."""
         self.reason = ""
-        self.stamp: Stamp | None = None
         self.changed_at: datetime | None = None
+        self._sight: Sight | None = None
+
+    @property
+    def stamp(self) -> Stamp | None:
+        return None if self._sight is None else self._sight.stamp
+
+    def see(self, sight: Sight) -> None:
+        """From now on its stamp is the one of this sight."""
+        if self._sight is sight:
+            return
+        if self._sight is not None:
+            self._sight.leave()
+        self._sight = sight
+        sight.join()
 
     def is_newer_than(self, stamp: Stamp) -> bool:
-        return self.stamp is not None and self.stamp.clock_s > stamp.clock_s
+        return self._sight is not None and self._sight.stamp.clock_s > stamp.clock_s
 
 
 class PLCValues:
@@ -104,15 +152,19 @@ class PLCValues:
         self._clock = clock
         self._entries: dict[str, _Entry] = {}
 
-    def take(self, name: str, value: Value, stamp: Stamp) -> bool:
-        """Note what a tag holds; whether that is a change to be told. What was read later already stands."""
+    def take(self, name: str, value: Value, stamp: Stamp, sight: Sight | None = None) -> bool:
+        """Note what a tag holds; whether that is a change to be told. What was read later already stands.
+
+        `sight`: of the answer that it came in, where it is one that comes again and again.
+        """
         entry = self._entry(name)
         if entry.is_newer_than(stamp):
             return False
         is_news = entry.stamp is None or bool(entry.reason) or is_change(self._polls[name], entry.told, value)
         if entry.stamp is None or entry.reason or entry.value != value:
             entry.changed_at = stamp.at
-        entry.value, entry.stamp, entry.reason = value, stamp, ""
+        entry.value, entry.reason = value, ""
+        entry.see(sight or Sight(self, 1, stamp))
         if is_news:
             entry.told = value
         return is_news
@@ -123,7 +175,8 @@ class PLCValues:
         if entry.is_newer_than(stamp):
             return False
         is_news = entry.reason != reason
-        entry.value, entry.told, entry.reason, entry.stamp = None, None, reason, stamp
+        entry.value, entry.told, entry.reason = None, None, reason
+        entry.see(Sight(self, 1, stamp))
         if is_news:
             entry.changed_at = stamp.at
         return is_news
@@ -137,7 +190,7 @@ class PLCValues:
         if entry.stamp is None and known.read_at is not None and known.age_s is not None:
             entry.value = known.value
             entry.reason, entry.changed_at = known.reason, known.changed_at
-            entry.stamp = Stamp(at=known.read_at, clock_s=self._clock() - known.age_s)
+            entry.see(Sight(self, 1, Stamp(at=known.read_at, clock_s=self._clock() - known.age_s)))
 
     def bad(self) -> tuple[dict[str, str], datetime | None]:
         """The tags that could not be read when that was last tried, with the reason, and since when there is one."""

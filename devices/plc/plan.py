@@ -2,6 +2,9 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
+from itertools import compress
+from operator import ne
 
 from devices.modbus import codec
 from devices.modbus.blocks import Read, merge_reads
@@ -14,6 +17,7 @@ LASTING = NOT_THERE | {NO_FUNCTION}
 
 RETRY_S = 30.0  # what the PLC refuses is asked for again so rarely
 RETRIES = 3  # requests of that kind in one round, so that many refused tags do not hold up those that live
+SHAPES = 1024  # of blocks that are kept: a few for each profile
 LOSSES = 3  # in a row: a block at which the connection is lost, though others are answered, counts as refused
 
 
@@ -27,10 +31,43 @@ class Unreadable:
 Reading = Value | Unreadable
 
 
+@dataclass(frozen=True, slots=True)
+class _Shape:
+    """Where the tags of a block lie within its words, worked out once: thousands are looked at each second."""
+
+    spans: tuple[tuple[int, int], ...]
+    """Start and end of each tag."""
+    members: tuple[tuple[int, ...], ...]
+    """Of each word: the places of the tags that it belongs to."""
+
+
+@lru_cache(maxsize=SHAPES)
+def _shape(places: tuple[tuple[int, int], ...]) -> _Shape:
+    """Of tags with these starts and counts; all PLCs of a profile share one."""
+    spans = tuple((start, start + count) for start, count in places)
+    members: list[list[int]] = [[] for _ in range(max(end for _, end in spans))]
+    for place, (start, end) in enumerate(spans):
+        for word in range(start, end):
+            members[word].append(place)
+    return _Shape(spans, tuple(map(tuple, members)))
+
+
 class PlannedBlock:
     """One request and the tags that it serves, in the order of their addresses."""
 
-    __slots__ = ("_readings", "_spans", "_words", "address", "count", "fault", "losses", "retry_s", "table", "tags")
+    __slots__ = (
+        "__weakref__",
+        "_readings",
+        "_shape",
+        "_words",
+        "address",
+        "count",
+        "fault",
+        "losses",
+        "retry_s",
+        "table",
+        "tags",
+    )
 
     def __init__(self, tags: Iterable[TagSpec]) -> None:
         self.tags = tuple(sorted(tags, key=_place))
@@ -42,17 +79,23 @@ class PlannedBlock:
         self.retry_s = 0.0
         """When a refused one is asked for again."""
         self.losses = 0
-        self._spans = tuple((tag.address - self.address, tag.address - self.address + tag.count) for tag in self.tags)
-        """Of each tag within the words, worked out once: thousands of tags are looked at each second."""
+        self._shape = _shape(tuple((tag.address - self.address, tag.count) for tag in self.tags))
         self._words: Words = ()
-        self._readings: tuple[Reading, ...] = ()
+        self._readings: list[Reading] = []
 
     def take(self, words: Words) -> Iterator[tuple[TagSpec, Reading]]:
-        """What each tag holds; only where the words are others than the last time it is worked out anew."""
-        if words != self._words:
-            self._readings = tuple(self._reading(place, tag, words) for place, tag in enumerate(self.tags))
-            self._words = words
+        """What each tag holds."""
+        self.take_changes(words)
         return zip(self.tags, self._readings, strict=True)
+
+    def take_changes(self, words: Words) -> Sequence[tuple[TagSpec, Reading]]:
+        """What the tags hold whose words are others than the last time; nothing else is worked out anew."""
+        if words == self._words:
+            return ()
+        changes = {place: self._reading(place, words) for place in self._changed(words)}
+        self._readings = [changes.get(place, held) for place, held in enumerate(self._readings)] or [*changes.values()]
+        self._words = words
+        return [(self.tags[place], reading) for place, reading in changes.items()]
 
     def halves(self) -> "tuple[PlannedBlock, ...]":
         """Itself as two requests; itself alone where all its tags sit at the same addresses."""
@@ -63,13 +106,17 @@ class PlannedBlock:
         low = PlannedBlock(tag for tag in self.tags if _place(tag) < middle)
         return low, PlannedBlock(tag for tag in self.tags if _place(tag) >= middle)
 
-    def _reading(self, place: int, tag: TagSpec, words: Words) -> Reading:
-        start, end = self._spans[place]
-        own = words[start:end]
-        if self._words and own == self._words[start:end]:
-            return self._readings[place]
+    def _changed(self, words: Words) -> Iterable[int]:
+        """Places of the tags to look at, in their order."""
+        if not self._words:
+            return range(len(self.tags))
+        others = compress(self._shape.members, map(ne, words, self._words))
+        return sorted({place for members in others for place in members})
+
+    def _reading(self, place: int, words: Words) -> Reading:
+        start, end = self._shape.spans[place]
         try:
-            return codec.decode(tag, own)
+            return codec.decode(self.tags[place], words[start:end])
         except (ArithmeticError, ValueError) as error:
             return Unreadable(f"what it holds is no value of its type: {error}")
 

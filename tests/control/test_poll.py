@@ -3,11 +3,13 @@
 import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
+from django.utils import timezone
 
 from devices.control.status import PLCState
-from devices.control.values import Quality
+from devices.control.values import Quality, Stamp
 from devices.modbus.types import DataType, Table, TagSpec
 from devices.plc.health import HealthState
 from devices.plc.specs import PollSpec
@@ -96,6 +98,39 @@ class TestARound:
             assert await settle(lambda: len(at_work.rounds) >= count + 6)
             took_s = asyncio.get_running_loop().time() - begun
             assert took_s > 0.5 + 4 * 0.05, "the rounds that were missed came in a bunch"
+
+    async def test_is_the_moment_of_all_its_tags_also_where_only_one_of_them_changes(self, plc):
+        spec = polled(plc, [word(0), word(1), word(2)])
+        async with polling([spec]) as at_work:
+            assert await settle(lambda: len(at_work.rounds) >= 2)
+            since = at_work.tag(spec, "r0").changed_at
+            plc.holding_registers[1] = 5
+            assert await settle(lambda: at_work.changed() == [("r0", "r1", "r2"), ("r1",)])
+            seen = {name: at_work.tag(spec, name) for name in ("r0", "r1", "r2")}
+            assert {known.read_at for known in seen.values()} == {at_work.rounds[-1].stamp.at}
+            assert [known.changed_at == since for known in seen.values()] == [True, False, True]
+
+    async def test_leaves_what_somebody_else_read_later_and_goes_on_from_there(self, plc):
+        spec = polled(plc, [word(0), word(1)])
+        async with polling([spec]) as at_work:
+            assert await settle(lambda: len(at_work.rounds) >= 2)
+            later = Stamp(timezone.now() + timedelta(seconds=0.3), asyncio.get_running_loop().time() + 0.3)
+            at_work.values.of(spec).take("r0", 9, later)
+            count = len(at_work.rounds)
+            assert await settle(lambda: len(at_work.rounds) >= count + 2)
+            assert (at_work.tag(spec, "r0").value, at_work.tag(spec, "r0").read_at) == (9, later.at)
+            assert at_work.tag(spec, "r1").read_at == at_work.rounds[-1].stamp.at
+            assert await settle(lambda: at_work.held(spec) == {"r0": 0, "r1": 0})
+            assert at_work.tag(spec, "r0").read_at == at_work.rounds[-1].stamp.at
+
+    async def test_fills_values_that_were_begun_anew_though_the_machine_holds_the_same(self, plc):
+        """Somebody who still held an older description of the PLC has looked at them."""
+        spec = polled(plc, [word(0), word(1)])
+        async with polling([spec]) as at_work:
+            assert await settle(lambda: len(at_work.rounds) >= 2)
+            at_work.values.of(replace(spec, polls={}))
+            assert at_work.held(spec) == {}
+            assert await settle(lambda: at_work.held(spec) == {"r0": 0, "r1": 0})
 
     async def test_writes_nothing(self, plc):
         spec = polled(plc, [word(0), word(600), word(5000)])

@@ -205,6 +205,17 @@ class TestABlock:
         assert first["b"] is same["b"]
         assert (first["b"], other["b"]) == (65537, 65538)
 
+    def test_names_the_tags_whose_own_words_have_changed(self):
+        bits = [
+            TagSpec(name=f"b{bit}", table=Table.HOLDING_REGISTER, address=2, data_type=DataType.BOOL, bit=bit)
+            for bit in (0, 7)
+        ]
+        block = PlannedBlock([*bits, tag(0, 2, name="pair"), tag(1, name="low"), tag(3, name="last")])
+        changes = [block.take_changes(words) for words in ((0, 0, 0, 0), (0, 0, 0, 0), (0, 5, 0, 0), (0, 5, 128, 0))]
+        named = [{tag.name: held for tag, held in changed} for changed in changes]
+        assert set(named[0]) == {"pair", "low", "b0", "b7", "last"}
+        assert named[1:] == [{}, {"pair": 5, "low": 5}, {"b0": False, "b7": True}]
+
     def test_says_of_a_tag_that_nobody_can_work_out_that_it_is_unreadable_and_gives_the_others(self):
         absurd = TagSpec(
             name="absurd", table=Table.HOLDING_REGISTER, address=0, data_type=DataType.UINT16, scale=Decimal("NaN")
