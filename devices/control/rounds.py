@@ -1,7 +1,6 @@
 """The polling of one PLC: a round of each poll interval when it is due, between the commands and never before one."""
 
 import asyncio
-import contextlib
 import logging
 from collections import deque
 from collections.abc import Callable, Iterable
@@ -125,9 +124,15 @@ class Rounds:
                 until_s = self._clock() + LOOK_AGAIN_S
             elif until_s <= self._clock():
                 return group
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout_at(until_s):
-                    await self._woken.wait()
+            await self._rest(until_s)
+
+    async def _rest(self, until_s: float) -> None:
+        """Until then, or until it is woken."""
+        alarm = asyncio.get_running_loop().call_at(until_s, self._woken.set)
+        try:
+            await self._woken.wait()
+        finally:
+            alarm.cancel()
 
     async def _round(self, group: Group) -> None:
         due_s = group.grid.due_s

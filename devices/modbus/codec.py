@@ -27,6 +27,7 @@ NOTATIONS: Sequence[tuple[re.Pattern[str], Callable[[str], float]]] = (
     (re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)(e[+-]?[0-9]+)?"), float),
     (re.compile(r"[+-]?(nan|inf|infinity)"), float),  # understood, so that encode refuses them by name
 )
+AS_THEY_ARE = ByteOrder.ABCD
 LONGEST_NUMBER = 80  # characters that a person may type for one
 
 
@@ -193,6 +194,8 @@ def _to_bytes(tag: TagSpec, words: Sequence[int]) -> bytes:
 
 def _ordered(order: ByteOrder, words: Sequence[int]) -> Words:
     """Most significant first to the tag's order, and by the same swaps back."""
+    if order is AS_THEY_ARE:
+        return tuple(words)
     swapped = ((word & 0xFF) << 8 | (word >> 8) for word in words) if order.swaps_bytes else words
     return tuple(swapped)[::-1] if order.swaps_registers else tuple(swapped)
 

@@ -23,12 +23,15 @@ class Table(StrEnum):
     @property
     def is_bits(self) -> bool:
         """One bit an address, instead of one 16-bit register."""
-        return self in (Table.COIL, Table.DISCRETE_INPUT)
+        return self in BIT_TABLES
 
     @property
     def is_writable(self) -> bool:
         """The protocol has a write function for coils and holding registers only."""
         return self in (Table.COIL, Table.HOLDING_REGISTER)
+
+
+BIT_TABLES = frozenset({Table.COIL, Table.DISCRETE_INPUT})
 
 
 class DataType(StrEnum):
@@ -154,7 +157,7 @@ class TagSpec:
         """Addresses that the tag covers in its table."""
         if self.table.is_bits:
             return 1
-        return self.length if self.data_type is DataType.STRING else self.data_type.registers
+        return REGISTERS[self.data_type] or self.length
 
     def overlaps(self, other: "TagSpec") -> bool:
         """Whether both show something of the same place in the PLC."""

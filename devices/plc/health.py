@@ -35,7 +35,10 @@ class Health:
 
     def after_success(self, now: float) -> "Health":
         """The PLC answered."""
-        since = self.since if self.state is HealthState.ONLINE else now
+        is_online = self.state is HealthState.ONLINE
+        if is_online and not self.failures and self.next_try_s is None:
+            return self  # as it is after nearly every conversation
+        since = self.since if is_online else now
         return Health(state=HealthState.ONLINE, since=since, mark=self.mark)
 
     def after_wrong_answer(self, mark: str) -> "Health":

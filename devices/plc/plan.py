@@ -29,6 +29,7 @@ class Unreadable:
 
 
 Reading = Value | Unreadable
+NOT_READ = Unreadable("it was not read yet")
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +82,7 @@ class PlannedBlock:
         self.losses = 0
         self._shape = _shape(tuple((tag.address - self.address, tag.count) for tag in self.tags))
         self._words: Words = ()
-        self._readings: list[Reading] = []
+        self._readings: list[Reading] = [NOT_READ] * len(self.tags)
 
     def take(self, words: Words) -> Iterator[tuple[TagSpec, Reading]]:
         """What each tag holds."""
@@ -92,10 +93,11 @@ class PlannedBlock:
         """What the tags hold whose words are others than the last time; nothing else is worked out anew."""
         if words == self._words:
             return ()
-        changes = {place: self._reading(place, words) for place in self._changed(words)}
-        self._readings = [changes.get(place, held) for place, held in enumerate(self._readings)] or [*changes.values()]
+        changes = [(place, self._reading(place, words)) for place in self._changed(words)]
+        for place, reading in changes:
+            self._readings[place] = reading
         self._words = words
-        return [(self.tags[place], reading) for place, reading in changes.items()]
+        return [(self.tags[place], reading) for place, reading in changes]
 
     def halves(self) -> "tuple[PlannedBlock, ...]":
         """Itself as two requests; itself alone where all its tags sit at the same addresses."""
