@@ -3,11 +3,14 @@
 import asyncio
 from bisect import bisect
 from collections import Counter
+from collections.abc import Sequence
 from contextlib import AsyncExitStack
+from functools import partial
 from pathlib import Path
 
 from devices.control.values import Round
 from devices.plc.health import HealthState
+from devices.plc.specs import PLCSpec
 from tests.control.polled import polled, polling, word
 from tests.doubles import faults
 from tests.doubles.fault_server import FaultServer
@@ -20,7 +23,7 @@ LATE_S = 0.2 * INTERVAL_S
 TRIES = 5  # other programs run on this machine too; what one PLC does to another would show each time
 
 
-def registry_of(plc: FaultServer, first: int, count: int):
+def registry_of(plc: FaultServer, first: int, count: int) -> list[PLCSpec]:
     """So many PLCs behind one double, each with twenty tags."""
     tags = [word(address) for address in range(20)]
     limits = {"connect_timeout_s": 2.0, "response_timeout_s": 1.0}
@@ -53,18 +56,27 @@ def _withheld_s() -> float:
     return int(Path("/proc/self/schedstat").read_text().split()[1]) / 1e9
 
 
-async def watch(specs, living: int) -> tuple[float, Counter[int]]:
+async def watch(specs: Sequence[PLCSpec]) -> tuple[float, Counter[int]]:
     """The 99th percentile of how late the rounds of those that live began, and how many each had."""
     withheld = Withheld()
     async with polling(specs) as at_work:
         watching = asyncio.create_task(withheld.watch())
         await asyncio.sleep(FOR_S)
         watching.cancel()
-        rounds = [done for done in at_work.rounds if done.plc.id <= living]
-        dead = {at_work.pool.health(spec.id).state for spec in specs[living:]}
-        assert dead == {HealthState.OFFLINE}
+        rounds = [done for done in at_work.rounds if done.plc.id <= LIVING]
+        found = [partial(at_work.pool.health, spec.id) for spec in specs[LIVING:]]
+        assert await settle(lambda: all(health().state is HealthState.OFFLINE for health in found), FOR_S)
     late = sorted(withheld.own_s(done) for done in rounds)
     return late[int(len(late) * 0.99)], Counter(done.plc.id for done in rounds)
+
+
+async def watch_what_is_due_to_the_dead(specs: Sequence[PLCSpec]) -> tuple[float, Counter[int]]:
+    """The same; where it is late, without what the living are late by themselves on this computer now."""
+    late_s, rounds = await watch(specs)
+    if late_s >= LATE_S:
+        alone_s, _ = await watch(specs[:LIVING])
+        late_s -= alone_s
+    return late_s, rounds
 
 
 class TestTwoHundredPLCs:
@@ -78,7 +90,7 @@ class TestTwoHundredPLCs:
             for plc, count in ((living, LIVING), (silent, SILENT), (unreachable, UNREACHABLE), (refusing, REFUSING)):
                 specs += registry_of(plc, len(specs) + 1, count)
             for _ in range(TRIES):
-                p99_s, rounds = await watch(specs, LIVING)
+                p99_s, rounds = await watch_what_is_due_to_the_dead(specs)
                 if p99_s < LATE_S:
                     break
             assert p99_s < LATE_S
