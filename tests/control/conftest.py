@@ -51,9 +51,10 @@ def count(plc: FaultServer, value: int) -> None:
 
 
 @pytest.fixture
-async def press(machine: FaultServer, transactional_db: None) -> PLC:
+async def press(machine: FaultServer, transactional_db: None, request: pytest.FixtureRequest) -> PLC:
     """`press-1`, with the commands of rows.py, at the double's port."""
-    return await database_sync_to_async(lambda: rows.make_plc(rows.make_profile(), port=machine.port))()
+    limits = rows.GIVES_UP_SOON if request.node.get_closest_marker("mute") else {}
+    return await database_sync_to_async(lambda: rows.make_plc(rows.make_profile(), port=machine.port, **limits))()
 
 
 @pytest.fixture

@@ -28,6 +28,8 @@ TAGS: dict[str, tuple[Table, int, str]] = {
 }
 PLACES = {name: (table, address) for name, (table, address, _) in TAGS.items()}
 
+PATIENT = {"connect_timeout_s": 5.0, "response_timeout_s": 5.0}  # that this computer is busy makes no PLC late
+GIVES_UP_SOON = {"connect_timeout_s": 1.0, "response_timeout_s": 1.0}  # where the test waits for that
 WAIT_S = 0.2  # for the acknowledge to come, and to go
 
 HANDSHAKE: list[dict[str, Any]] = [
@@ -100,8 +102,8 @@ def change_command(name: str, **fields: Any) -> None:
 
 
 def make_plc(profile: Profile, name: str = "press-1", **settings: Any) -> PLC:
-    """A PLC with short limits."""
-    usual = {"host": "127.0.0.1", "port": 1, "connect_timeout_s": 0.3, "response_timeout_s": 0.4}
+    """A PLC whose answers may be late."""
+    usual = {"host": "127.0.0.1", "port": 1, **PATIENT}
     return _stored(PLC(profile=profile, name=name, **usual | settings))
 
 

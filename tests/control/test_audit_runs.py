@@ -74,6 +74,7 @@ class TestARun:
 
 
 class TestAReconciliation:
+    @pytest.mark.mute
     async def test_by_a_read_is_told_with_who_asked_for_it(
         self, tool: FaultServer, line: PLC, gateway: Gateway
     ) -> None:
@@ -92,6 +93,7 @@ class TestAReconciliation:
         )
         await whole()
 
+    @pytest.mark.mute
     async def test_by_a_person_is_told_with_his_reason_once(
         self, tool: FaultServer, line: PLC, gateway: Gateway
     ) -> None:

@@ -119,6 +119,7 @@ class TestALostCaller:
         await eventually(lambda: not gateway._runs)
         assert [run.state for run in await runs()] == [State.SUCCEEDED] * 2
 
+    @pytest.mark.mute
     async def test_leaves_an_unknown_outcome_in_the_record(
         self, machine: FaultServer, line: PLC, gateway: Gateway
     ) -> None:
@@ -142,6 +143,7 @@ class TestTwoCommandsAtOnce:
         for record in records:
             await stored_as(record)
 
+    @pytest.mark.mute
     async def test_never_overlap_even_when_the_first_goes_wrong(self, machine: FaultServer, line: PLC) -> None:
         await _allow_connections(line, 5)
         machine.misbehave(faults.mute, functions=(5,), at="start")

@@ -40,6 +40,7 @@ class TestAConnection:
         await was_not_told(await call(), machine)
 
     @pytest.mark.parametrize("command", ["start_batch", "reset"])
+    @pytest.mark.mute
     async def test_that_is_never_served_writes_nothing(self, machine: FaultServer, line: PLC, command: str) -> None:
         machine.misbehave(faults.swallow, times=None)
         record = await call(command)
@@ -64,6 +65,7 @@ class TestAParameterWrite:
     @pytest.mark.parametrize(
         "fault", [faults.exception(2), faults.exception(4), faults.mute, faults.reset_after, faults.hang_up_before]
     )
+    @pytest.mark.mute
     async def test_that_fails_keeps_the_trigger_back(self, machine: FaultServer, line: PLC, k: int, fault) -> None:
         machine.misbehave(fault, functions=(6, 16), skip=k)
         record = await call()
@@ -84,6 +86,7 @@ class TestAParameterWrite:
         assert f"exception {code}" in record.detail
         assert len(machine.writes) == 1, "a no is a no"
 
+    @pytest.mark.mute
     async def test_that_fails_does_not_trouble_the_next_command(self, machine: FaultServer, line: PLC) -> None:
         machine.misbehave(faults.mute, functions=(16,))
         await call()

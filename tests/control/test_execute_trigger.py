@@ -81,6 +81,7 @@ class TestATriggerThatThePLCRefuses:
 
 class TestATriggerWhoseAnswerIsLost:
     @pytest.mark.parametrize("fault", LOST, ids=LOST_NAMES)
+    @pytest.mark.mute
     async def test_of_a_plain_command_is_unknown_and_was_sent_once(
         self, machine: FaultServer, line: PLC, fault
     ) -> None:
@@ -91,6 +92,7 @@ class TestATriggerWhoseAnswerIsLost:
         await stored_as(record)
 
     @pytest.mark.parametrize("fault", LOST, ids=LOST_NAMES)
+    @pytest.mark.mute
     async def test_of_a_handshake_is_unknown_and_cleared_over_a_fresh_connection(
         self, machine: FaultServer, line: PLC, fault
     ) -> None:
@@ -103,6 +105,7 @@ class TestATriggerWhoseAnswerIsLost:
         run = await stored_as(record)
         assert [entry.get("phase") for entry in run.trace[-2:]] == ["cleanup", "cleanup"]
 
+    @pytest.mark.mute
     async def test_is_cleared_after_the_lost_connection_was_closed(self, machine: FaultServer, line: PLC) -> None:
         """A PLC that serves one connection would reset the second."""
         machine.serves, machine.when_full = 1, Full.RESET
@@ -119,6 +122,7 @@ class TestATriggerWhoseAnswerIsLost:
         assert machine.writes_to("start") == [1]
         assert "cleanup not done" in (await stored_as(record)).trace[-1]["note"]
 
+    @pytest.mark.mute
     async def test_does_not_trouble_the_next_command(self, machine: FaultServer, line: PLC) -> None:
         misbehave_at_the_trigger(machine, faults.mute)
         await call()
@@ -165,6 +169,7 @@ class TestAnAcknowledge:
         assert (record.state, record.effect) == (State.FAULTED, Effect.APPLIED)
 
     @pytest.mark.parametrize("fault", [faults.reset_before, faults.mute], ids=["reset", "mute"])
+    @pytest.mark.mute
     async def test_during_which_the_link_is_lost_is_unknown(self, machine: FaultServer, line: PLC, fault) -> None:
         machine.misbehave(fault, at="ack", skip=1)  # the first look is before the start
         record = await call()
@@ -195,6 +200,7 @@ class TestACleanup:
     """After an acknowledge: a trigger that stays set would keep the next command from being seen."""
 
     @pytest.mark.parametrize("fault", [faults.swallow, faults.reset_before, faults.mute, faults.reset_after])
+    @pytest.mark.mute
     async def test_during_which_the_link_is_lost_is_done_over_a_fresh_connection(
         self, machine: FaultServer, line: PLC, fault
     ) -> None:
@@ -228,6 +234,7 @@ class TestAPulse:
         record = await call()
         assert (record.state, record.effect) == (State.FAULTED, Effect.APPLIED)
 
+    @pytest.mark.mute
     async def test_whose_clearing_is_not_answered_is_unknown(self, machine: FaultServer, line: PLC) -> None:
         await forget_the_acknowledge()
         machine.misbehave(faults.mute, functions=WRITES, at="start", skip=1)

@@ -100,6 +100,7 @@ class TestADrain:
         assert await settle(lambda: len(ours()) <= 1)
         assert gateway.journal._thread is None
 
+    @pytest.mark.mute
     async def test_clears_the_trigger_of_a_run_whose_link_it_has_to_replace(
         self, slow: FaultServer, line: PLC, gateway: Gateway
     ) -> None:

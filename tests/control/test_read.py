@@ -88,6 +88,7 @@ class TestATagThatIsNotRead:
             (faults.transaction(0), "not served"),
         ],
     )
+    @pytest.mark.mute
     async def test_because_the_plc_does_not_answer_is_told_with_when_to_ask_again(
         self, machine: FaultServer, line: PLC, told: list[dict], fault, said: str
     ) -> None:

@@ -72,6 +72,7 @@ async def settled(gateway: Gateway, run_id: int, machine: FaultServer) -> RunRec
 
 
 class TestARun:
+    @pytest.mark.mute
     async def test_whose_proof_holds_succeeded_and_keeps_what_was_said_of_it(
         self, tool: FaultServer, line: PLC, gateway: Gateway
     ) -> None:
@@ -94,6 +95,7 @@ class TestARun:
         before = await left(line, command(IS_ACTIVE), state=State.TIMED_OUT)
         assert (await settled(gateway, before.pk, active)).history[0]["state"] == "timed_out"
 
+    @pytest.mark.mute
     async def test_whose_proof_does_not_hold_stays_as_it_is(
         self, tool: FaultServer, line: PLC, gateway: Gateway
     ) -> None:
@@ -137,6 +139,7 @@ class TestARun:
         assert (run.state, "result is 0" in run.detail) == (State.SUCCEEDED, True)
 
     @pytest.mark.parametrize("fault", [faults.mute, faults.reset_before, faults.transaction(0)])
+    @pytest.mark.mute
     async def test_of_a_plc_that_does_not_answer_stays_as_it_is(
         self, active: FaultServer, line: PLC, gateway: Gateway, fault: Any
     ) -> None:
@@ -147,6 +150,7 @@ class TestARun:
         assert refusal.value.retry_after_s > 0
         assert await is_as_before(before)
 
+    @pytest.mark.mute
     async def test_is_proven_by_the_command_as_it_stood_then(
         self, tool: FaultServer, line: PLC, gateway: Gateway
     ) -> None:
@@ -211,11 +215,13 @@ class TestARun:
 class TestAProofThatWouldBeFalse:
     """Each of these machines shows what is asked for; none of it tells that this run did it."""
 
+    @pytest.mark.mute
     async def test_is_one_that_held_before_the_start(self, active: FaultServer, line: PLC, gateway: Gateway) -> None:
         await doubtful.make_command(line, PROOF)
         before = await lost(active)
         await self._is_refused(gateway, before.id, active, "held already before the start")
 
+    @pytest.mark.mute
     async def test_is_one_that_could_not_be_read_before_the_start(
         self, tool: FaultServer, line: PLC, gateway: Gateway
     ) -> None:
@@ -225,6 +231,7 @@ class TestAProofThatWouldBeFalse:
         tool.discrete_inputs[ACTIVE_BIT] = 1
         await self._is_refused(gateway, before.id, tool, "held already before the start, or was not looked at then")
 
+    @pytest.mark.mute
     async def test_is_one_that_the_writing_of_parameters_fulfils(
         self, tool: FaultServer, line: PLC, gateway: Gateway
     ) -> None:
@@ -246,6 +253,7 @@ class TestAProofThatWouldBeFalse:
         await self._is_refused(gateway, before.pk, active, "was not looked at then")
 
     @pytest.mark.parametrize("edited", [{"host": "localhost"}, {"port": 1502}, {"unit_id": 9}])
+    @pytest.mark.mute
     async def test_may_be_another_machine_s_where_the_plc_s_address_was_changed(
         self, tool: FaultServer, line: PLC, gateway: Gateway, edited: dict[str, Any]
     ) -> None:

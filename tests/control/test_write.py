@@ -158,6 +158,7 @@ class TestAWriteThatThePLCRefuses:
 
 class TestAWriteWhoseAnswerIsLost:
     @pytest.mark.parametrize("fault", [faults.swallow, faults.mute, faults.reset_after, faults.echo(value=1)])
+    @pytest.mark.mute
     async def test_is_unknown_and_was_sent_once(self, machine: FaultServer, line: PLC, fault) -> None:
         machine.misbehave(fault, functions=WRITES)
         record = (await put("batch_size", 15)).run
@@ -190,6 +191,7 @@ class TestWhatReadsBack:
         assert "exception 2" in (await stored_as(record)).trace[-1]["error"]
 
     @pytest.mark.parametrize("fault", [faults.swallow, faults.reset_before, faults.transaction(0)])
+    @pytest.mark.mute
     async def test_as_nothing_is_unknown_for_nobody_saw_it_held(self, machine: FaultServer, line: PLC, fault) -> None:
         machine.misbehave(fault, functions=REGISTER_READ, at="setpoint")
         record = (await put("setpoint", 21.5)).run
@@ -201,6 +203,7 @@ class TestWhatReadsBack:
 
 
 class TestAWriteThatIsNotTold:
+    @pytest.mark.mute
     async def test_to_a_plc_that_serves_nobody_has_failed(self, machine: FaultServer, line: PLC) -> None:
         machine.misbehave(faults.swallow, times=None)
         record = (await put("setpoint", 21.5)).run
