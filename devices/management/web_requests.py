@@ -7,9 +7,11 @@ from typing import Any
 
 from daphne.http_protocol import WebRequest
 from django.conf import settings
-from twisted.web.http import HTTPChannel
+from twisted.internet.protocol import connectionDone
+from twisted.web.http import NO_BODY_CODES, RESPONSES, HTTPChannel
 from twisted.web.http_headers import Headers
 
+SERVER = b"plc-gateway"
 DISCARD_LIMIT = 64 * 2**20  # bytes of a body too long that are read and dropped, so that the 413 can be heard
 TOO_LONG = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>Content too large</title></head>
@@ -21,15 +23,22 @@ class Channel(HTTPChannel):
     """One connection of a caller.
 
     Stock, the head of an answer and its body are queued in many pieces, and the event loop is asked when they may be
-    sent: two calls of the kernel and a turn of the loop, where the socket has room for all of it.
+    sent: two calls of the kernel and a turn of the loop, where the socket has room for all of it. And each request
+    makes and cancels a timer for a caller who says nothing more; here a timer looks now and then when he was heard.
     """
 
     _head = b""
+    _heard_at = 0.0
+    _timer: Any = None
+
+    def begin(self, head: bytes) -> None:
+        """Keep the head of an answer for the first piece of its body."""
+        self._head = head
 
     def writeHeaders(self, version: bytes, code: bytes, reason: bytes, headers: Headers) -> None:  # noqa: N802
-        """Keep the head for the first piece of the body."""
-        lines = [b"%s: %s" % (name, value) for name, values in headers.getAllRawHeaders() for value in values]
-        self._head = b"\r\n".join([b" ".join((version, code, reason)), *lines, b"\r\n"])
+        """The same, by Twisted's requests."""
+        lines = [b"%s: %s\r\n" % (name, value) for name, values in headers.getAllRawHeaders() for value in values]
+        self.begin(b"%s %s %s\r\n%s\r\n" % (version, code, reason, b"".join(lines)))
 
     def write(self, data: bytes) -> None:
         """Send what the socket takes at once; the rest when it can."""
@@ -51,11 +60,40 @@ class Channel(HTTPChannel):
             self.write(b"")
         super().requestDone(request)  # type: ignore[no-untyped-call]
 
+    def setTimeout(self, period: int | None) -> int | None:  # noqa: N802
+        """For so many seconds from now on the caller may say nothing; None: he waits for his answer."""
+        before, self.timeOut = self.timeOut, period
+        self.resetTimeout()
+        if period is not None and self._timer is None:
+            self._timer = self.callLater(period, self._hang_up_if_silent)  # type: ignore[no-untyped-call]
+        return before
+
+    def resetTimeout(self) -> None:  # noqa: N802
+        """He has said something."""
+        self._heard_at = time.monotonic()
+
+    def connectionLost(self, reason: Any = connectionDone) -> None:  # noqa: N802
+        """Nobody is left to be heard."""
+        super().connectionLost(reason)  # type: ignore[no-untyped-call]
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def _hang_up_if_silent(self) -> None:
+        self._timer = None
+        if self.timeOut is None:
+            return
+        rest_s = self._heard_at + self.timeOut - time.monotonic()
+        if rest_s > 0:
+            self._timer = self.callLater(rest_s, self._hang_up_if_silent)  # type: ignore[no-untyped-call]
+        else:
+            self.timeoutConnection()  # type: ignore[no-untyped-call]
+
 
 class Request(WebRequest):  # type: ignore[misc]  # Daphne has no types
     """One HTTP request."""
 
     _received = 0
+    __hash__, __eq__ = object.__hash__, object.__eq__  # as Daphne's are, which are written in Python
 
     def __init__(self, *args: Any) -> None:
         # Forms are Django's to read; Twisted would have the email package look for them in each POST.
@@ -87,7 +125,21 @@ class Request(WebRequest):  # type: ignore[misc]  # Daphne has no types
         if self.server.is_ending:
             self.channel.persistent = False
             self.setHeader(b"connection", b"close")
-        super().handle_reply(message)
+        if not self._begin(message["status"], message["headers"]):
+            super().handle_reply(message)
+
+    def _begin(self, status: int, headers: Iterable[tuple[bytes, bytes]]) -> bool:
+        """Whether it is an ordinary head, which is written as it is: Twisted looks at each header by itself."""
+        own = ((name, value) for name, values in self.responseHeaders.getAllRawHeaders() for value in values)
+        lines = [b"%s: %s\r\n" % header for header in (*headers, *own, (b"Server", SERVER))]
+        head = b"".join(lines)
+        has_more_lines = not len(lines) == head.count(b"\r") == head.count(b"\n")  # in what somebody wrote
+        if has_more_lines or b"\r\nContent-Length: " not in head or self.method == b"HEAD" or status in NO_BODY_CODES:
+            return False
+        self._response_started, self.startedWriting = True, 1
+        reason = RESPONSES.get(status, b"Unknown Status")
+        self.channel.begin(b"%s %d %s\r\n%s\r\n" % (self.clientproto, status, reason, head))
+        return True
 
     def _go_on(self, body: bytes, *, is_last: bool) -> None:
         """As Daphne does, but for the line of a log that nobody keeps."""

@@ -15,7 +15,7 @@ from twisted.internet.error import CannotListenError
 from twisted.logger import STDLibLogObserver, globalLogPublisher
 
 from devices.management.errors import CannotStart
-from devices.management.web_requests import Channel, Request
+from devices.management.web_requests import SERVER, Channel, Request
 
 loop = twisted_loop
 """The one event loop of the process: Daphne's, the gateway's and its companions'."""
@@ -26,6 +26,7 @@ SNAPSHOT_LIMIT = 8 * 2**20  # bytes of a message to a page; autobahn has one lim
 PAGE_GOODBYE = 4503  # WebSocket close codes, like the HTTP status plus 4000: the server ends, come back
 PAGE_TOO_LONG = 4413
 LAG_S = 15.0  # a page that has not taken what waits for it is dropped; it comes back and takes a snapshot
+SILENT_S = 60  # a connection on which so long nothing is asked is closed
 GLANCE_S = 0.02
 
 
@@ -73,7 +74,7 @@ class Factory(HTTPFactory):  # type: ignore[misc]
     def buildProtocol(self, addr: Any) -> Any:  # noqa: N802
         """The protocol of one connection, with our requests."""
         protocol = super().buildProtocol(addr)
-        protocol.requestFactory = Request
+        protocol.requestFactory, protocol.timeOut = Request, SILENT_S
         return protocol
 
     def log(self, request: Request) -> None:
@@ -92,7 +93,7 @@ class GatewayServer(Server):  # type: ignore[misc]
             http_timeout=None,
             websocket_max_message_size=SNAPSHOT_LIMIT,
             websocket_max_frame_size=SNAPSHOT_LIMIT,
-            server_name="plc-gateway",
+            server_name=SERVER.decode(),
         )
         self.endpoints: list[str] = []
         self.is_ending = False
@@ -145,6 +146,10 @@ class GatewayServer(Server):  # type: ignore[misc]
         """Close what is open and let `run` return."""
         if reactor.running:
             reactor.stop()
+
+    @staticmethod
+    def check_headers_type(_message: dict[str, Any]) -> None:
+        """Of ours all are bytes."""
 
     def create_application(self, protocol: Any, scope: dict[str, Any]) -> Any:
         """Start the application in a context of its own.

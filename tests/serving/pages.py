@@ -13,12 +13,18 @@ from django.views.decorators.csrf import csrf_exempt
 from devices.management import webserver
 
 webserver.LAG_S = 1.0  # no test waits 15 s
+webserver.SILENT_S = 2  # or a minute
 
 
 async def slow(request: HttpRequest) -> HttpResponse:
     """Answer after `s` seconds."""
     await asyncio.sleep(float(request.GET["s"]))
     return HttpResponse("done")
+
+
+async def long(request: HttpRequest) -> HttpResponse:
+    """Answer `n` bytes."""
+    return HttpResponse(b"x" * int(request.GET["n"]))
 
 
 async def blocking(request: HttpRequest) -> HttpResponse:
@@ -42,5 +48,5 @@ async def socket(_scope: Any, receive: Any, send: Any) -> None:
             await send({"type": "websocket.send", "bytes": bytes(2**20)})
 
 
-urlpatterns = [path("slow", slow), path("blocking", blocking), path("length", length)]
+urlpatterns = [path("slow", slow), path("long", long), path("blocking", blocking), path("length", length)]
 application = ProtocolTypeRouter({"http": get_asgi_application(), "websocket": socket})

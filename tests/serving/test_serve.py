@@ -42,7 +42,7 @@ async def until_listening_ends(server: RunningServer) -> None:
     for _ in range(100):
         try:
             _, writer = await asyncio.open_connection("127.0.0.1", server.port)
-        except ConnectionRefusedError:
+        except (ConnectionRefusedError, ConnectionResetError):  # reset: it was among those that still waited
             return
         writer.close()
         await asyncio.sleep(0.05)
@@ -262,6 +262,34 @@ class TestRequests:
         writer.write((ask + b"\r\n") * 20 + ask + b"Connection: close\r\n\r\n")
         answers = await reader.read()
         assert answers.count(b"HTTP/1.1 200") == 21
+        writer.close()
+
+    async def test_whose_answer_is_read_late_get_all_of_it(self, server):
+        """No socket has room for it: what it does not take at once must follow."""
+        reader, writer = await asyncio.open_connection("127.0.0.1", server.port, limit=2**10)
+        writer.write(b"GET /long?n=20000000 HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+        await asyncio.sleep(0.5)
+        head, _, body = (await reader.read()).partition(b"\r\n\r\n")
+        assert b"Content-Length: 20000000" in head
+        assert len(body) == 20_000_000
+        writer.close()
+
+    def test_for_the_head_alone_get_it_without_a_body(self, server):
+        with httpx.Client(base_url=server.url) as caller:
+            head = caller.head("/long?n=5")
+            assert (head.content, head.headers["content-length"]) == (b"", "5")
+            assert caller.get("/long?n=5").text == "xxxxx"  # on the same connection
+
+    async def test_may_take_longer_than_a_caller_may_say_nothing(self, server):
+        reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+        writer.write(b"GET /slow?s=3 HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        assert b"done" in await reader.readuntil(b"done")
+        assert await asyncio.wait_for(reader.read(), 30) == b""  # now he has said nothing for too long
+        writer.close()
+
+    async def test_that_never_come_end_a_connection(self, server):
+        reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+        assert await asyncio.wait_for(reader.read(), 30) == b""
         writer.close()
 
     async def test_that_block_the_loop_are_logged_once_with_the_stack(self, server):
