@@ -23,6 +23,7 @@ from django.http import HttpRequest, HttpResponse, QueryDict
 from django.http.response import HttpResponseBase
 from django.urls import ResolverMatch, URLResolver, get_resolver, set_script_prefix
 from django.utils.functional import cached_property
+from django.utils.log import log_response
 
 MOST_IDLE = 32  # threads that are kept after many requests came at once
 
@@ -116,7 +117,8 @@ class Handler(ASGIHandler):
             body = await self.read_body(receive)
         except RequestAborted:
             return
-        set_script_prefix(get_script_prefix(scope))
+        if prefix := get_script_prefix(scope):
+            set_script_prefix(prefix)
         await signals.request_started.asend(sender=self.__class__, scope=scope)
         request, refusal = self.create_request(scope, body)
         if request is None:
@@ -145,6 +147,15 @@ class Handler(ASGIHandler):
         """Which view answers."""
         request.resolver_match = match = _found(get_resolver(), request.path_info)
         return match
+
+    async def get_response_async(self, request: HttpRequest) -> HttpResponse:
+        """Django's, but a thread logs only what has not been logged, and there is but one map of addresses."""
+        answered: Any = self._middleware_chain  # type: ignore[attr-defined]
+        response: HttpResponse = await answered(request)
+        response._resource_closers.append(request.close)  # type: ignore[attr-defined]  # noqa: SLF001
+        if response.status_code >= 400 and not getattr(response, "_has_been_logged", False):
+            await _log("%s: %s", response.reason_phrase, request.path, response=response, request=request)
+        return response
 
     def make_view_atomic(self, view: Callable[..., Any]) -> Callable[..., Any]:
         """As it is: no database of ours has ATOMIC_REQUESTS."""
@@ -180,6 +191,9 @@ class Handler(ASGIHandler):
         headers = [(name.encode("ascii"), value.encode("latin1")) for name, value in kept]
         await send({"type": "http.response.start", "status": response.status_code, "headers": headers})
         await send({"type": "http.response.body", "body": cast("HttpResponse", response).content})
+
+
+_log = sync_to_async(log_response, thread_sensitive=False)
 
 
 async def _cancel_when_gone(answering: asyncio.Task[Any], receive: Any) -> None:

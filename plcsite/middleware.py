@@ -22,6 +22,7 @@ from django.middleware import common, csrf, security
 from django.utils.deprecation import MiddlewareMixin
 
 from devices.api import problems
+from devices.api.rated import KEY_IN_META
 from devices.control.errors import HTTPSRequired
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})  # RFC 9110 section 9.2.1
@@ -39,6 +40,9 @@ class OnTheLoop(MiddlewareMixin):
     them, cost more than what the hooks do.
     """
 
+    is_for_browsers = False
+    """A program that shows its key has no session, and passes it by."""
+
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
         super().__init__(get_response)
         # Django stands between two with a function that makes a response of an exception; so do we.
@@ -47,6 +51,7 @@ class OnTheLoop(MiddlewareMixin):
         self.inner: Any = get_response  # in async mode it answers an awaitable
         if isinstance(following, OnTheLoop):
             self.layers, self.inner = (self, *following.layers), following.inner
+        self.layers_for_programs = tuple(layer for layer in self.layers if not layer.is_for_browsers)
         self._before: Callable[[HttpRequest], HttpResponseBase | None] = getattr(self, "process_request", _nothing)
         self._after: Callable[[HttpRequest, HttpResponseBase], HttpResponseBase] = getattr(
             self, "process_response", _unchanged
@@ -59,7 +64,7 @@ class OnTheLoop(MiddlewareMixin):
     async def __acall__(self, request: HttpRequest) -> HttpResponseBase:
         passed: list[OnTheLoop] = []
         response: HttpResponseBase | None = None
-        for layer in self.layers:
+        for layer in self.layers_for_programs if _is_of_a_program(request) else self.layers:
             try:
                 response = layer._before(request)  # noqa: SLF001 - of our own class
                 passed.append(layer)
@@ -81,6 +86,10 @@ class OnTheLoop(MiddlewareMixin):
 
 
 _told = sync_to_async(response_for_exception, thread_sensitive=False)
+
+
+def _is_of_a_program(request: HttpRequest) -> bool:
+    return KEY_IN_META in request.META and request.path_info.startswith(API)
 
 
 def _nothing(request: HttpRequest) -> None:  # noqa: ARG001
@@ -128,9 +137,13 @@ class CommonMiddleware(OnTheLoop, common.CommonMiddleware):
 class AuthenticationMiddleware(OnTheLoop, auth.AuthenticationMiddleware):
     """`request.auser()`; `request.user` stays lazy and is for sync views only."""
 
+    is_for_browsers = True
+
 
 class SessionMiddleware(OnTheLoop, sessions.SessionMiddleware):
     """A thread only for a session that has to be stored: it was changed, or was in use for another minute."""
+
+    is_for_browsers = True
 
     def needs_a_thread(self, request: HttpRequest) -> bool:
         return request.session.modified or getattr(request.session, "is_due", False)
@@ -148,6 +161,8 @@ class SessionMiddleware(OnTheLoop, sessions.SessionMiddleware):
 class MessageMiddleware(OnTheLoop, messages.MessageMiddleware):
     """A thread only where messages were read or added: they may lie in the session. A program reads none."""
 
+    is_for_browsers = True
+
     def process_request(self, request: HttpRequest) -> None:
         """Open the box, for pages."""
         if not request.path_info.startswith(API):
@@ -160,6 +175,8 @@ class MessageMiddleware(OnTheLoop, messages.MessageMiddleware):
 
 class CsrfViewMiddleware(OnTheLoop, csrf.CsrfViewMiddleware):
     """A thread only for a form: its body is parsed for the token, and a refusal renders a page."""
+
+    is_for_browsers = True
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
         super().__init__(get_response)
@@ -176,6 +193,8 @@ class CsrfViewMiddleware(OnTheLoop, csrf.CsrfViewMiddleware):
 
 class LoginLimitMiddleware(OnTheLoop):
     """After too many wrong passwords a page says so. (axes's own middleware hands its callable the wrong arguments.)"""
+
+    is_for_browsers = True
 
     def needs_a_thread(self, request: HttpRequest) -> bool:
         return getattr(request, "axes_locked_out", False)
