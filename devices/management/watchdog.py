@@ -22,6 +22,8 @@ class Watchdog:
         self._loop = loop
         self._watched = threading.get_ident()
         self._ended = threading.Event()
+        self._asked_at = 0.0
+        self._is_answered = True
         self._thread = threading.Thread(target=self._watch, name="watchdog", daemon=True)
 
     def __enter__(self) -> Self:
@@ -35,17 +37,24 @@ class Watchdog:
         self._thread.join(timeout=1)
 
     def _watch(self) -> None:
+        # It looks and does not wait: woken by each answer, it would be most of what an idle process does.
         while not self._ended.wait(SAMPLE_S):
-            answered = threading.Event()
-            asked_at = time.monotonic()
-            self._loop.call_soon_threadsafe(answered.set)
-            if not answered.wait(SILENCE_S):
+            if self._is_answered:
+                self._ask()
+            elif time.monotonic() - self._asked_at > SILENCE_S - SAMPLE_S / 2:
                 logger.warning("The event loop is blocked at:\n%s", self._stack())
-                self._wait_for(answered)
-                logger.warning("The event loop was blocked for %.0f ms", (time.monotonic() - asked_at) * 1000)
+                self._wait()
+                logger.warning("The event loop was blocked for %.0f ms", (time.monotonic() - self._asked_at) * 1000)
 
-    def _wait_for(self, answered: threading.Event) -> None:
-        while not (answered.wait(SAMPLE_S) or self._ended.is_set()):
+    def _ask(self) -> None:
+        self._asked_at, self._is_answered = time.monotonic(), False
+        self._loop.call_soon_threadsafe(self._answer)
+
+    def _answer(self) -> None:
+        self._is_answered = True
+
+    def _wait(self) -> None:
+        while not (self._is_answered or self._ended.wait(SAMPLE_S)):
             pass
 
     def _stack(self) -> str:
