@@ -66,8 +66,8 @@ class Recorder:
 
     def take(self, news: Round) -> None:
         """A round was read, its values are in the store."""
-        if self._is_on:
-            self._writer.put(list(self._samples(news)))
+        if self._is_on and (samples := list(self._samples(news))):
+            self._writer.put(samples)
 
     def keep_only(self, plc_ids: Collection[int]) -> None:
         """Of all others, deleted or disabled, nothing is read from here on."""
@@ -87,7 +87,7 @@ class Recorder:
 
     def _samples(self, news: Round) -> Iterator[NewSample]:
         plc, stamp = news.plc, news.stamp
-        watched = self._plcs.setdefault(plc.id, _Watched())
+        watched = self._plcs.get(plc.id) or self._plcs.setdefault(plc.id, _Watched())
         if watched.plc is not plc:
             dropped = {name: watched.newest.pop(name) for name in watched.note_spec(plc)}
             yield from _ends(plc.id, dropped, stamp.at)

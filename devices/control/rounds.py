@@ -11,7 +11,7 @@ from weakref import WeakKeyDictionary
 from django.utils import timezone
 
 from devices.control.status import Findings
-from devices.control.values import Round, Sight, Stamp, Values
+from devices.control.values import PLCValues, Round, Sight, Stamp, Values
 from devices.modbus.errors import DeviceException, LinkUnavailable, ModbusError, Unconfirmed, WrongAnswer
 from devices.modbus.types import TagSpec, Words
 from devices.plc.errors import LeaseLost, PoolClosed
@@ -201,25 +201,28 @@ class Rounds:
     def _answered(self, words: Words, block: PlannedBlock, reading: Reading) -> list[PlannedBlock]:
         reading.plan.note_answer(block)
         stamp, values = reading.stamp or self._now(), self._values.of(self.plc)
-        readings: Iterable[tuple[TagSpec, Held]] = block.take_changes(words)
-        sight = self._sights.get(block)
-        if sight is None or not sight.is_whole(values):
-            sight = self._sights[block] = Sight(values, len(block.tags), stamp)
-            readings = block.take(words)
+        sight, readings = self._seen(words, block, values, stamp)
         sight.open()
         for tag, held in readings:
-            self._note(tag, held, sight, stamp, reading.changed)
+            if isinstance(held, Unreadable):
+                self._refuse([(tag.name, held.reason)], stamp, reading.changed)
+                continue
+            if self._bad:
+                self._bad.pop(tag.name, None)
+            if values.take(tag.name, held, stamp, sight):
+                reading.changed.append(tag.name)
         sight.settle(stamp)
         return []
 
-    def _note(self, tag: TagSpec, held: Held, sight: Sight, stamp: Stamp, changed: list[str]) -> None:
-        if isinstance(held, Unreadable):
-            self._refuse([(tag.name, held.reason)], stamp, changed)
-            return
-        if self._bad:
-            self._bad.pop(tag.name, None)
-        if self._values.of(self.plc).take(tag.name, held, stamp, sight):
-            changed.append(tag.name)
+    def _seen(
+        self, words: Words, block: PlannedBlock, values: PLCValues, stamp: Stamp
+    ) -> tuple[Sight, Iterable[tuple[TagSpec, Held]]]:
+        """What has to be looked at, tag by tag: only what has changed, where the others stand as they were read."""
+        changes, sight = block.take_changes(words), self._sights.get(block)
+        if sight is not None and sight.is_whole(values):
+            return sight, changes
+        sight = self._sights[block] = Sight(values, len(block.tags), stamp)
+        return sight, block.take(words)
 
     def _refused(self, error: DeviceException, block: PlannedBlock, reading: Reading) -> list[PlannedBlock]:
         if error.code in LASTING:

@@ -160,8 +160,9 @@ class PLCValues:
         entry = self._entry(name)
         if entry.is_newer_than(stamp):
             return False
-        is_news = entry.stamp is None or bool(entry.reason) or is_change(self._polls[name], entry.told, value)
-        if entry.stamp is None or entry.reason or entry.value != value:
+        was_unknown = entry.stamp is None or bool(entry.reason)
+        is_news = was_unknown or is_change(self._polls[name], entry.told, value)
+        if was_unknown or entry.value != value:
             entry.changed_at = stamp.at
         entry.value, entry.reason = value, ""
         entry.see(sight or Sight(self, 1, stamp))
@@ -234,10 +235,11 @@ def quality_of(poll: PollSpec, reason: str, age_s: float) -> Quality:
 
 def is_change(poll: PollSpec, told: Value | None, value: Value) -> bool:
     """Whether a tag that held `told` holds something else now, beyond its dead band."""
-    if isinstance(value, str | bool) or isinstance(told, str | bool | None) or not poll.dead_band:
-        return told != value and not (_is_nan(told) and _is_nan(value))
-    # NaN and infinity are nowhere near anything, but near themselves.
-    return not abs(value - told) <= poll.dead_band and not (_is_nan(told) and _is_nan(value)) and told != value
+    if told == value or (_is_nan(told) and _is_nan(value)):
+        return False
+    if not poll.dead_band or isinstance(value, str | bool) or isinstance(told, str | bool | None):
+        return True
+    return not abs(value - told) <= poll.dead_band  # NaN and infinity are nowhere near anything
 
 
 def _is_nan(value: Value | None) -> bool:
