@@ -16,8 +16,10 @@ from typing import Any, cast
 import django
 from asgiref.sync import ThreadSensitiveContext, sync_to_async
 from django.core import signals
+from django.core.cache import close_caches
 from django.core.exceptions import RequestAborted
 from django.core.handlers.asgi import ASGIHandler, ASGIRequest, get_script_prefix
+from django.core.handlers.base import reset_urlconf
 from django.db import close_old_connections, connections, reset_queries
 from django.http import HttpRequest, HttpResponse, QueryDict
 from django.http.response import HttpResponseBase
@@ -91,6 +93,14 @@ def _found(resolver: URLResolver, path: str) -> ResolverMatch:
     return resolver.resolve(path)
 
 
+Receivers = tuple[Callable[..., Any], ...]
+BEFORE: Receivers = (reset_queries, close_old_connections)
+AFTER: Receivers = (close_old_connections, close_caches, reset_urlconf)
+"""What Django does before and after a request, and which here has nothing to do: a request begins with a thread that
+has nothing open, and closes at its end what it has opened there; it keeps nothing in Django's caches, and there is but
+one map of addresses."""
+
+
 class Handler(ASGIHandler):
     """The site."""
 
@@ -99,10 +109,10 @@ class Handler(ASGIHandler):
     def __init__(self) -> None:
         super().__init__()
         self._threads = LentThreads()
-        # A request begins with a thread that has nothing open: at its end it closes what it has opened there.
-        signals.request_started.disconnect(reset_queries)
-        for begins_or_ends in (signals.request_started, signals.request_finished):
-            begins_or_ends.disconnect(close_old_connections)
+        for stock in BEFORE:
+            signals.request_started.disconnect(stock)
+        for stock in AFTER:
+            signals.request_finished.disconnect(stock)
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """One request."""
@@ -190,7 +200,7 @@ class Handler(ASGIHandler):
         kept = response.headers._store.values()  # noqa: SLF001 - as they were written
         headers = [(name.encode("ascii"), value.encode("latin1")) for name, value in kept]
         await send({"type": "http.response.start", "status": response.status_code, "headers": headers})
-        await send({"type": "http.response.body", "body": cast("HttpResponse", response).content})
+        await send({"type": "http.response.body", "body": response.content})  # type: ignore[attr-defined]
 
 
 _log = sync_to_async(log_response, thread_sensitive=False)
