@@ -50,13 +50,7 @@ def parse(body: bytes) -> dict[str, Any]:
 def load(body: bytes) -> Any:
     """JSON in UTF-8, with Pairs for objects and Wrong for numbers that cannot be taken. Raises Malformed."""
     try:
-        return json.loads(
-            body.decode("utf-8"),
-            object_pairs_hook=Pairs,
-            parse_int=_read_int,
-            parse_float=_read_float,
-            parse_constant=lambda name: Wrong(f"must be a finite number, not {name}"),
-        )
+        return _READER.decode(body.decode("utf-8"))
     except UnicodeDecodeError as error:
         raise Malformed("the body is not UTF-8") from error
     except RecursionError as error:
@@ -124,3 +118,11 @@ def _has_digits(number: str) -> bool:
     """Whether it was written as something other than 0."""
     mantissa = number.lower().partition("e")[0]
     return any(digit in "123456789" for digit in mantissa)
+
+
+_READER = json.JSONDecoder(
+    object_pairs_hook=Pairs,
+    parse_int=_read_int,
+    parse_float=_read_float,
+    parse_constant=lambda name: Wrong(f"must be a finite number, not {name}"),
+)

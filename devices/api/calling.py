@@ -127,6 +127,6 @@ def _key_of(request: HttpRequest) -> str | None:
 
 def _preferences(header: str) -> Iterator[tuple[str, str]]:
     """Name and value of each; RFC 7240 section 2. Names in small letters, parameters left out."""
-    for preference in header.split(","):
+    for preference in header.split(",") if header else ():
         name, _, value = preference.partition(";")[0].partition("=")
         yield name.strip().lower(), value.strip().strip('"')

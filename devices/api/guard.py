@@ -21,9 +21,7 @@ def guarded(run: Run) -> Run:
 
     @wraps(run)
     async def checked(request: HttpRequest, **path: Any) -> HttpResponseBase:
-        response = refusal(request, known) or await run(request, **path)
-        response.headers.setdefault("Cache-Control", "no-store")
-        return response
+        return refusal(request, known) or await run(request, **path)
 
     return checked
 
