@@ -13,6 +13,7 @@ from devices.models import audit_guard
 from devices.models.roles import create_roles
 from tests import emptying, prepared
 from tests.doubles.fault_server import FaultServer
+from tests.touching import can_touch
 
 emptying.install()
 
@@ -62,6 +63,20 @@ async def gateway(transactional_db: None) -> AsyncIterator[Gateway]:
         yield gateway
     finally:
         await gateway.drain(5.0)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """For CI's second run."""
+    parser.addoption(
+        "--touching-services", action="store_true", help="leave out what can touch neither the database nor Redis"
+    )
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """What was left out is counted in the closing line, as deselected."""
+    if config.getoption("--touching-services"):
+        config.hook.pytest_deselected(items=[item for item in items if not can_touch(item)])
+        items[:] = filter(can_touch, items)
 
 
 def pytest_report_header() -> list[str]:
