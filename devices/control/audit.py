@@ -13,7 +13,7 @@ from django.utils import timezone
 from devices.control.actors import Actor, current_actor
 from devices.models import Action, AuditEntry
 from devices.models.audit import FIRST
-from devices.models.statements import Statements
+from devices.models.statements import Statements, rows_of
 from devices.models.text_rules import visible
 
 TOLD = ("actor", "source", "action", "kind", "subject", "subject_id", "before", "after", "detail", "previous")
@@ -87,10 +87,8 @@ def _append(deeds: Sequence[Deed]) -> None:
 
 def _last_digest() -> str:
     """In plain SQL: it is asked at every run, and the ORM takes ten times as long to say the same."""
-    with connection.cursor() as cursor:
-        cursor.execute(_LAST)
-        row = cursor.fetchone()
-    return str(row[0]) if row else FIRST
+    found = rows_of(_LAST)
+    return str(found[0][0]) if found else FIRST
 
 
 def digest_of(entry: AuditEntry) -> str:

@@ -40,19 +40,15 @@ class Statements:
 
     def update(self, key: int, changes: Mapping[str, Any], *, where: Mapping[str, Any]) -> bool:
         """Change a row, if it is as `where` says; whether it was."""
-        database = _database()
-        values = [*self._converted(database.ops, changes), key, *self._converted(database.ops, where)]
-        with database.cursor() as cursor:
-            cursor.execute(self._update_of(tuple(changes), tuple(where)), values)
-            return bool(cursor.rowcount)
+        ops = _database().ops
+        values = [*self._converted(ops, changes), key, *self._converted(ops, where)]
+        return bool(_run(self._update_of(tuple(changes), tuple(where)), values).rowcount)
 
-    def _insert(self, rows: Sequence[Sequence[Any]]) -> Iterable[int]:
+    def _insert(self, rows: Sequence[Sequence[Any]]) -> list[int]:
         places = ", ".join([self._places] * len(rows))
         # Names of ours; what is written goes along beside the statement.
         sql = f"INSERT INTO {self._table} ({self._columns}) VALUES {places} RETURNING {self._key}"  # noqa: S608  # nosec B608
-        with _database().cursor() as cursor:
-            cursor.execute(sql, [value for row in rows for value in row])
-            return [key for (key,) in cursor.fetchall()]
+        return [key for (key,) in rows_of(sql, [value for row in rows for value in row])]
 
     def _whole(self, row: Mapping[str, Any]) -> Mapping[str, Any]:
         if unknown := row.keys() - self._fields.keys():
@@ -84,6 +80,21 @@ class Statements:
 
     def _converted(self, ops: BaseDatabaseOperations, values: Mapping[str, Any]) -> Iterable[Any]:
         return [self._converters[name](ops, value) for name, value in values.items()]
+
+
+def rows_of(sql: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+    """What a statement finds; `%s` in it stands for a value."""
+    with _database().wrap_database_errors:
+        return list(_run(sql, values))
+
+
+def _run(sql: str, values: Sequence[Any]) -> Any:
+    """By the driver itself, its errors translated: Django's cursors take as long as SQLite to write the row."""
+    database = _database()
+    database.validate_no_broken_transaction()
+    database.ensure_connection()
+    with database.wrap_database_errors:
+        return database.connection.execute(sql.replace("%s", "?") if database.vendor == "sqlite" else sql, values)
 
 
 def _database() -> BaseDatabaseWrapper:
