@@ -36,6 +36,8 @@ class Listener:
 
     def refuse(self) -> None:
         """Refuse connections; those that wait in the backlog are reset."""
+        # Whoever accepts hears no more of it; uvloop would not close it before he does.
+        asyncio.get_running_loop().remove_reader(self._sock)
         # Bound but not listening: the port stays reserved, and a SYN to it is answered with a RST.
         self._sock.close()
         self._sock = self._bound(self.port)

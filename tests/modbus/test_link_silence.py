@@ -11,6 +11,7 @@ import pytest
 from devices.modbus.errors import LinkUnavailable, Unconfirmed, WrongAnswer
 from devices.modbus.link import Link
 from tests.doubles import faults
+from tests.doubles.clock import CLOCK_S
 from tests.doubles.fault_server import FaultServer
 from tests.doubles.leaks import open_descriptors, settle
 from tests.doubles.listener import Full
@@ -23,7 +24,6 @@ HANG_UPS = [
     faults.reset_before,
     faults.reset_after,
 ]
-CLOCK_S = 0.002  # the event loop counts milliseconds
 SILENCES = [faults.swallow, faults.mute, faults.late(1.5 * ANSWER_S), faults.slow(1.5 * ANSWER_S)]
 
 
