@@ -20,6 +20,7 @@ from pymodbus.pdu import register_message as registers
 from devices.modbus import answers, names, ranges, tls
 from devices.modbus.connecting import Attempt
 from devices.modbus.errors import DeviceException, LinkUnavailable, TLSRefused, Unconfirmed, WrongAnswer
+from devices.modbus.pauses import pause
 from devices.modbus.types import Endpoint, Table, Words, WriteFunctions
 from devices.modbus.wire import OnFrame, Wire
 
@@ -72,8 +73,7 @@ class Link:
             async with asyncio.timeout(at.connect_timeout_s):
                 addresses = await names.allowed_addresses(at.host, at.port, at.networks)
                 await self._connect_to_any(addresses, await tls.context(at.tls) if at.tls else None)
-            if at.pause_after_connect_s > 0:
-                await asyncio.sleep(at.pause_after_connect_s)
+            await pause(at.pause_after_connect_s)
         except BaseException as error:  # also cancelled amid the pause: the caller has no link yet that he could close
             self.abort()
             await asyncio.sleep(0)
@@ -158,10 +158,10 @@ class Link:
 
     async def _exchange(self, what: str, request: ModbusPDU) -> bytes:
         """Send one request and return its answer, already checked; anything doubtful closes the link."""
-        self._require_wire(what)
+        await self._open_wire(what)
         # Also where there is none to be made: what has happened to the connection must be seen before anything is sent.
-        await asyncio.sleep(self.endpoint.pause_between_s if self.has_answered else 0)
-        wire, frame = self._require_wire(what), await self._frame_of(what, request)
+        await pause(self.endpoint.pause_between_s if self.has_answered else 0)
+        wire, frame = await self._open_wire(what), await self._frame_of(what, request)
         try:
             body = await wire.ask(frame, self.endpoint.response_timeout_s)
         except (TimeoutError, OSError, WrongAnswer) as error:
@@ -182,12 +182,13 @@ class Link:
             await self.close()
             raise LinkUnavailable(f"{what}: not sent, {error}") from error
 
-    def _require_wire(self, what: str) -> Wire:
-        if self._wire is None or not self._wire.is_open:
-            if refusal := self._refusal():
-                raise refusal
-            raise LinkUnavailable(f"{what}: the connection to {self} is gone")
-        return self._wire
+    async def _open_wire(self, what: str) -> Wire:
+        if self._wire is not None:
+            if self._wire.is_open:
+                return self._wire
+            self._wire.hang_up(GOODBYE_S)
+            await self._wire.until_gone()
+        raise self._refusal() or LinkUnavailable(f"{what}: the connection to {self} is gone")
 
     def _doubt(self, error: Exception) -> Exception:
         """Close the link for good: what comes over it next could be anybody's answer."""

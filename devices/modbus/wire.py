@@ -60,15 +60,20 @@ class Wire(asyncio.Protocol):
 
     def hang_up(self, limit_s: float) -> None:
         """Close our side; the PLC, which then closes its own, has so long for it."""
-        if self._transport is None or not self.is_open:
+        if self._transport is None or self.gone.is_set():
             return
-        self._late = asyncio.get_running_loop().call_later(limit_s, self._transport.abort)
-        with contextlib.suppress(OSError):
-            # TLS has no half-closed connection: its goodbye is an alert, after which nothing comes any more.
-            (self._transport.write_eof if self._transport.can_write_eof() else self._transport.close)()
+        if self._late is None:
+            self._late = asyncio.get_running_loop().call_later(limit_s, self._transport.abort)
+        if self.is_open:
+            with contextlib.suppress(OSError):
+                # TLS has no half-closed connection: its goodbye is an alert, after which nothing comes any more.
+                (self._transport.write_eof if self._transport.can_write_eof() else self._transport.close)()
 
     async def until_gone(self) -> None:
-        """After `hang_up`: until the PLC has closed its side, so that its slot is free."""
+        """After `hang_up`: until the connection is no more, at both ends, and it is known why.
+
+        TLS tells the reason of a loss some turns of the loop later.
+        """
         if self._late is not None:
             await self.gone.wait()
 
