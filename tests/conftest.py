@@ -1,7 +1,8 @@
 """What every test may use: a PLC double, a registry with that PLC, and a running gateway."""
 
+import asyncio
 import os
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 
 import pytest
 from django.contrib.auth.hashers import Argon2PasswordHasher
@@ -10,6 +11,7 @@ from django.db import connection
 from pytest_django.plugin import DjangoDbBlocker
 
 from devices.control.gateway import Gateway
+from devices.management.event_loop import new_event_loop
 from devices.models import audit_guard
 from devices.models.roles import create_roles
 from tests import emptying, prepared
@@ -39,6 +41,11 @@ def end_other_sessions() -> None:
                 "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
                 " WHERE datname = current_database() AND pid <> pg_backend_pid()"
             )
+
+
+def pytest_asyncio_loop_factories() -> dict[str, Callable[[], asyncio.AbstractEventLoop]]:
+    """A test runs on what a server runs on."""
+    return {"loop": new_event_loop}
 
 
 @pytest.fixture

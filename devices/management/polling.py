@@ -11,6 +11,7 @@ from devices.control.lookout import Lookout
 from devices.management.database import close_pools, require_migrated
 from devices.management.ending import LAST_RESORT_S, SIGNALS
 from devices.management.errors import CannotStart
+from devices.management.event_loop import new_event_loop
 from devices.management.lock import HeldLock, one_of_the_pollers
 from devices.management.lock_keeping import keeping
 from devices.management.watchdog import Watchdog
@@ -34,7 +35,8 @@ def run() -> int:
     with one_of_the_pollers() as lock:
         require_migrated()
         try:
-            return asyncio.run(_Life(lock).run())
+            with asyncio.Runner(loop_factory=new_event_loop) as runner:
+                return runner.run(_Life(lock).run())
         finally:
             close_pools()
 

@@ -36,8 +36,9 @@ from devices.management.lock import (
     sole_server_without_redis,
 )
 from devices.management.lock_keeping import keeping
+from devices.management.reactor import loop
 from devices.management.watchdog import Watchdog
-from devices.management.webserver import GatewayServer, loop
+from devices.management.webserver import GatewayServer
 
 logger = logging.getLogger(__name__)
 
@@ -137,8 +138,7 @@ class _Life:
         """Run `serve` on Daphne's loop, with signals, until it has ended."""
         self._main = loop.create_task(serving, context=contextvars.Context())
         self._main.add_done_callback(lambda _: self._server.end())
-        for number in SIGNALS:
-            loop.add_signal_handler(number, self._on_signal)
+        loop.call_soon(self._heed_signals)
         with Watchdog(loop):
             self._server.run()
         _close_loop()
@@ -170,6 +170,11 @@ class _Life:
                     on_ready()
             await self._asked_to_end.wait()
             await self._drain()
+
+    def _heed_signals(self) -> None:
+        """From within the loop: until it runs, uvloop keeps a signal to itself, and the process would live on."""
+        for number in SIGNALS:
+            loop.add_signal_handler(number, self._on_signal)
 
     def _on_lock_lost(self) -> None:
         self._has_lost_lock = True

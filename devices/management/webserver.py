@@ -1,5 +1,7 @@
 """Daphne, able to start and stop from a coroutine: with no request cut, no body too long, no context leaked."""
 
+import devices.management.reactor  # noqa: F401  # isort: skip  # first: Daphne takes the reactor that is there
+
 import asyncio
 import contextvars
 import socket
@@ -8,7 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from daphne.http_protocol import HTTPFactory
-from daphne.server import Server, reactor, twisted_loop
+from daphne.server import Server, reactor
 from daphne.ws_protocol import WebSocketProtocol
 from twisted.internet import defer
 from twisted.internet.error import CannotListenError
@@ -16,9 +18,6 @@ from twisted.logger import STDLibLogObserver, globalLogPublisher
 
 from devices.management.errors import CannotStart
 from devices.management.web_requests import SERVER, Channel, Request
-
-loop = twisted_loop
-"""The one event loop of the process: Daphne's, the gateway's and its companions'."""
 
 BACKLOG = 1024  # connections that wait in the kernel; Daphne's 50 refuse a burst of callers
 MESSAGE_LIMIT = 64 * 2**10  # bytes of a message from a page

@@ -73,7 +73,8 @@ class Link:
             async with asyncio.timeout(at.connect_timeout_s):
                 addresses = await names.allowed_addresses(at.host, at.port, at.networks)
                 await self._connect_to_any(addresses, await tls.context(at.tls) if at.tls else None)
-            await pause(at.pause_after_connect_s)
+            if at.pause_after_connect_s > 0:
+                await pause(at.pause_after_connect_s)
         except BaseException as error:  # also cancelled amid the pause: the caller has no link yet that he could close
             self.abort()
             await asyncio.sleep(0)
