@@ -13,11 +13,7 @@ from django.views.decorators.csrf import csrf_exempt
 from devices.management import webserver
 
 webserver.LAG_S = 1.0  # no test waits 15 s
-<<<<<<< HEAD
 webserver.SILENT_S = 2  # or a minute
-=======
-LARGE = 2 * 2**20
->>>>>>> 7b74a37 (Run on uvloop where it can be had, with the callers' sockets watched by an epoll of Twisted's own: uvloop lost those that were reset)
 
 
 async def slow(request: HttpRequest) -> HttpResponse:
@@ -43,11 +39,6 @@ async def length(request: HttpRequest) -> HttpResponse:
     return JsonResponse({"length": len(request.body), "script": request.META["SCRIPT_NAME"]})
 
 
-async def large(_request: HttpRequest) -> HttpResponse:
-    """More than the kernel holds for a caller who does not read."""
-    return HttpResponse(bytes(LARGE))
-
-
 async def socket(_scope: Any, receive: Any, send: Any) -> None:
     """Accept, send 1 MiB for each message that comes, and leave the closing to the server."""
     while (message := await receive())["type"] != "websocket.disconnect":
@@ -57,9 +48,5 @@ async def socket(_scope: Any, receive: Any, send: Any) -> None:
             await send({"type": "websocket.send", "bytes": bytes(2**20)})
 
 
-<<<<<<< HEAD
 urlpatterns = [path("slow", slow), path("long", long), path("blocking", blocking), path("length", length)]
-=======
-urlpatterns = [path("slow", slow), path("blocking", blocking), path("length", length), path("large", large)]
->>>>>>> 7b74a37 (Run on uvloop where it can be had, with the callers' sockets watched by an epoll of Twisted's own: uvloop lost those that were reset)
 application = ProtocolTypeRouter({"http": get_asgi_application(), "websocket": socket})

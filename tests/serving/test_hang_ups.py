@@ -27,7 +27,7 @@ SENT = {
     "before the head is whole": b"GET /slow?s=0 HTTP/1.1\r\nHo",
     "amid the body": b"POST /length HTTP/1.1\r\n" + HOST + b"Content-Length: 100\r\n\r\nhalf",
     "while it is carried out": b"GET /slow?s=0.1 HTTP/1.1\r\n" + HOST + b"\r\n",
-    "while the answer goes out": b"GET /large HTTP/1.1\r\n" + HOST + b"\r\n",
+    "while the answer goes out": b"GET /long?n=2000000 HTTP/1.1\r\n" + HOST + b"\r\n",
     "as a page": b"GET /ws HTTP/1.1\r\n" + HOST + UPGRADE + b"\r\n",
 }
 """What each has sent by then."""
