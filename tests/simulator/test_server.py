@@ -1,7 +1,6 @@
 """The server over real sockets."""
 
 import asyncio
-import os
 
 import pytest
 from pymodbus.client import AsyncModbusTcpClient
@@ -11,14 +10,11 @@ from devices.simulator.errors import CannotListen
 from devices.simulator.memory import Memory
 from devices.simulator.server import ModbusServer
 from tests.doubles.clock import CLOCK_S
+from tests.doubles.leaks import open_descriptors
 
 from .mbap_client import MbapClient
 
 PORT = 21001
-
-
-def open_descriptors() -> int:
-    return len(os.listdir("/proc/self/fd"))
 
 
 @pytest.fixture
