@@ -39,6 +39,12 @@ async def whoami(request: HttpRequest) -> HttpResponse:
     return HttpResponse((await request.auser()).get_username())
 
 
+@csrf_exempt
+async def seen(request: HttpRequest) -> HttpResponse:
+    """Whether the middleware for browsers was met."""
+    return HttpResponse(", ".join(name for name in ("session", "auser") if hasattr(request, name)))
+
+
 @require_GET
 async def only_get(_request: HttpRequest) -> HttpResponse:
     """Refuses other methods."""
@@ -56,6 +62,8 @@ async def bug(_request: HttpRequest) -> HttpResponse:
 
 
 urlpatterns = [
+    path("seen", seen),
+    path("api/seen", seen),
     path("trivial", trivial),
     path("count", count),
     path("tell", tell),

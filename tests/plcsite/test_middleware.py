@@ -69,6 +69,27 @@ class TestATrivialRequest:
         assert ours["X-Frame-Options"] == "DENY"
 
 
+class TestAProgramThatShowsAKey:
+    HEADERS = {"x-api-key": "any"}
+
+    async def test_meets_nothing_that_is_there_for_browsers(self, async_client: AsyncClient):
+        assert (await async_client.get("/api/seen")).text == "session, auser"
+        answer = await async_client.get("/api/seen", headers=self.HEADERS)
+        assert answer.text == ""
+        assert dict(answer.headers).items() >= settings.SECURITY_HEADERS.items()
+
+    async def test_meets_it_all_outside_of_the_api(self, async_client: AsyncClient):
+        assert (await async_client.get("/seen", headers=self.HEADERS)).text == "session, auser"
+        client = AsyncClient(enforce_csrf_checks=True)
+        assert (await client.post("/form", {}, headers=self.HEADERS)).status_code == 403
+
+
+class TestAnAnswerThatIsNoSuccess:
+    async def test_is_logged_in_no_thread_where_it_was_not_to_be_logged(self, hops: list[Any]):
+        assert await ask("/only-get", "OPTIONS") == 405  # a problem: told, and no error of ours
+        assert not [hop for hop in hops if hop.__name__ == "log_response"]
+
+
 @pytest.mark.django_db(transaction=True)
 class TestSessionsAndMessages:
     async def test_keep_what_a_page_stored(self, async_client: AsyncClient):
