@@ -54,7 +54,7 @@ class RunRecord:
     @classmethod
     def of_new(cls, key: int, row: Mapping[str, Any]) -> Self:
         """Of all columns of a row that was just added."""
-        columns = {name: row[name] for name in cls.__dataclass_fields__.keys() & row.keys() - {"state"}}
+        columns = {name: row[name] for name in _CALLED_ALIKE}
         return cls(id=key, plc=row["plc_name"], state=State(row["state"]), **columns)
 
     def as_json(self, *, with_trace: bool = False) -> dict[str, Any]:
@@ -78,6 +78,8 @@ def _told(*left_out: str) -> tuple[tuple[str, ...], Callable[[RunRecord], tuple[
     return names, attrgetter(*names)
 
 
+_CALLED_ALIKE = tuple(RunRecord.__dataclass_fields__.keys() - {"id", "plc", "state"})
+"""In the record and in its row."""
 _WITH_TRACE = _told("plc_id")
 _SHOWN = _told("plc_id", "trace", "history")
 

@@ -34,7 +34,7 @@ class Statements:
         """Add rows; each comes back in the same order with its key, and with the defaults of what it left out."""
         most = MOST_PARAMETERS // len(self._fields)
         whole = [self._whole(row) for row in rows]
-        values = [self._values(row, given=given) for row, given in zip(whole, rows, strict=True)]
+        values = self._values(whole, given=rows)
         keys = [key for start in range(0, len(rows), most) for key in self._insert(values[start : start + most])]
         return list(zip(keys, whole, strict=True))
 
@@ -55,13 +55,16 @@ class Statements:
             raise TypeError(f"{self._table} has no column for {', '.join(sorted(unknown))}")
         return {name: row[name] if name in row else field.get_default() for name, field in self._fields.items()}
 
-    def _values(self, row: Mapping[str, Any], *, given: Mapping[str, Any]) -> list[Any]:
-        """A whole row as the database takes it; an empty object that was not `given` is not written anew each time."""
-        database = _database()
+    def _values(self, rows: Sequence[Mapping[str, Any]], *, given: Sequence[Mapping[str, Any]]) -> list[list[Any]]:
+        """Whole rows as the database takes them; an empty object that was not `given` is not written anew each time."""
+        database, converters = _database(), self._converters.items()
         ops, empty = database.ops, self._empty_of(database.vendor)
         return [
-            empty[name] if name in empty and name not in given else convert(ops, row[name])
-            for name, convert in self._converters.items()
+            [
+                empty[name] if name in empty and name not in said else convert(ops, row[name])
+                for name, convert in converters
+            ]
+            for row, said in zip(rows, given, strict=True)
         ]
 
     def _written_empty(self, _vendor: str) -> Mapping[str, Any]:
