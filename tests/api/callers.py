@@ -50,7 +50,7 @@ def faults_of(answer: HttpResponse) -> dict[str, str]:
 
 async def until(holds: Callable[[], bool]) -> None:
     """Wait for something that other tasks bring about."""
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(15):
         while not holds():  # noqa: ASYNC110 - nobody tells
             await asyncio.sleep(0.01)
 

@@ -115,7 +115,7 @@ def commits_of_the_journal() -> Iterator[list[int]]:
         connection_created.disconnect(watch)
 
 
-async def eventually(is_so: Callable[[], Any], limit_s: float = 3.0) -> None:
+async def eventually(is_so: Callable[[], Any], limit_s: float = 15.0) -> None:
     """Wait until something is so."""
     async with asyncio.timeout(limit_s):
         while not is_so():  # noqa: ASYNC110 - what is waited for fires no event

@@ -115,7 +115,7 @@ def _stored(row: Any) -> Any:
 
 async def call(command: str = "start_batch", given: dict[str, Any] | None = None, *, plc: str = "press-1") -> RunRecord:
     """Ask for a command as the MES does, and wait for its outcome."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         return await submit(plc, command, given or {}, MES)
 
 

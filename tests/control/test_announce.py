@@ -372,7 +372,7 @@ class TestALayerInTrouble:
         started = time.monotonic()
         for _ in range(5):
             assert (await call("reset")).state == State.SUCCEEDED
-        assert time.monotonic() - started < 1
+        assert time.monotonic() - started < announce.SEND_LIMIT_S
         assert layer.tried
 
     async def test_that_hangs_does_not_hold_up_the_end(
@@ -384,7 +384,7 @@ class TestALayerInTrouble:
             await call("reset")
         started = time.monotonic()
         await gateway.drain(5)
-        assert time.monotonic() - started < 1
+        assert time.monotonic() - started < 3
 
     async def test_that_comes_back_hears_the_numbers_go_on(
         self, page: Listener, announcer: Announcer, monkeypatch: pytest.MonkeyPatch

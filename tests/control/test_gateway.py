@@ -197,7 +197,7 @@ class TestTheStart:
         gateway = Gateway(polls=False)
         await gateway.start()
         await gateway.drain(5)
-        assert time.monotonic() - started < 1
+        assert time.monotonic() - started < 3
 
 
 def _then(on_commit, write_lock: WriteLock):

@@ -19,6 +19,7 @@ from tests.control.rows import call, make_plc
 from tests.control.test_announce import Listener
 from tests.doubles.fault_server import FaultServer
 from tests.doubles.leaks import settle
+from tests.doubles.wire import Exchange, Fault
 
 ACTIVE_BIT, ECHO_REGISTER = 8, 20
 
@@ -45,6 +46,14 @@ async def state_of(run_id: int) -> str:
 
 async def has_ended(gateway: Gateway) -> None:
     await eventually(lambda: not gateway.reconciler._tasks)
+
+
+def answering_after(event: asyncio.Event) -> Fault:
+    async def fault(exchange: Exchange) -> None:
+        await event.wait()
+        await exchange.answer()
+
+    return fault
 
 
 async def enable(gateway: Gateway, press: PLC, is_enabled: bool) -> None:
@@ -213,11 +222,14 @@ class TestAStart:
         """By its number a run can be told from the command."""
         runs = [await left(press, command(IS_OURS), sequence=number) for number in (7, 8, 9)]
         active.input_registers[ECHO_REGISTER] = 7
-        active.answer_delay_s = 0.02
+        waits = asyncio.Event()
+        active.misbehave(answering_after(waits), at="echo")
         starting.reconciler._turn_s = 0
         await starting.start()
-        record = await call()
-        assert record.state is State.SUCCEEDED
+        calling = asyncio.create_task(call())
+        await eventually(lambda: starting.pool.waiting(starting.registry._plcs[press.name]))
+        waits.set()
+        assert (await calling).state is State.SUCCEEDED
         looks = [place for place, request in enumerate(active.requests) if request.covers(*PLACES["echo"])]
         wrote = active.requests.index(active.writes[0])
         await has_ended(starting)

@@ -8,7 +8,7 @@ from typing import Any
 
 from tests.doubles.fault_server import FaultServer
 
-SETTLE_S = 2.0  # for the double's own slow answers to run out
+SETTLE_S = 10.0  # for the double's own slow answers to run out
 READ_ONE_REGISTER = bytes.fromhex("0001 0000 0006 01 03 0000 0001")
 
 

@@ -59,13 +59,13 @@ class Page:
             # What the test has registered is loaded, and told: the page hears of what changes from now on.
             await current().registry.plcs()
             await asyncio.sleep(0.02)
-        assert await self.socket.connect(timeout=3) == (True, None)
+        assert await self.socket.connect(timeout=15) == (True, None)
         return self
 
     async def __aexit__(self, *_: object) -> None:
         await self.socket.disconnect()
 
-    async def frame(self, timeout: float = 3) -> dict[str, Any]:
+    async def frame(self, timeout: float = 15) -> dict[str, Any]:
         """The next frame; Closed if the server closes instead."""
         message = await self.socket.receive_output(timeout)
         if message["type"] == "websocket.close":
@@ -87,7 +87,7 @@ class Page:
     async def news_until(self, is_enough: Callable[[list[Any]], Any]) -> list[Any]:
         """All news from now until there is enough."""
         heard: list[Any] = []
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(15):
             while not is_enough(heard):
                 heard += await self.news()
         return heard

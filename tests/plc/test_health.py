@@ -48,7 +48,7 @@ class TestOffline:
         start = monotonic()
         with pytest.raises(PLCOffline, match="did not accept") as caught:
             await read(pool, plc)
-        assert monotonic() - start < 0.02
+        assert monotonic() - start < CONNECT_S
         assert caught.value.retry_after_s >= 1
 
     async def test_fails_at_once_also_for_those_who_wait_for_their_turn(self, plc, pool):
@@ -57,7 +57,7 @@ class TestOffline:
         results = await asyncio.gather(*(read(pool, plc) for _ in range(20)), return_exceptions=True)
         assert all(isinstance(result, LinkUnavailable) for result in results)
         assert sum(isinstance(result, PLCOffline) for result in results) == 17
-        assert monotonic() - start < 3 * CONNECT_S + 0.5
+        assert monotonic() - start < 10 * CONNECT_S, "three wait for a connection, not twenty"
 
     async def test_is_not_a_plc_that_answers_in_between(self, plc, pool):
         await plc.refuse_connects()
@@ -143,7 +143,7 @@ class TestOthers:
             start = monotonic()
             for _ in range(50):
                 await read(pool, plc)
-            assert monotonic() - start < 0.5
+            assert monotonic() - start < 3 * CONNECT_S
             results = await asyncio.gather(*calls, return_exceptions=True)
             assert all(isinstance(result, LinkUnavailable) for result in results)
             assert {pool.health(id_).state for id_ in (2, 3, 4)} == {HealthState.OFFLINE}

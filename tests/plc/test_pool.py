@@ -98,7 +98,7 @@ class TestClosing:
         await pool.close()
         results = await asyncio.gather(*waiting, return_exceptions=True)
         assert all(isinstance(result, PoolClosed) for result in results)
-        assert monotonic() - start < 0.1
+        assert monotonic() - start < 2
         release.set()
         await holding
 

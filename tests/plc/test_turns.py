@@ -73,7 +73,7 @@ class TestTurns:
         start = monotonic()
         with pytest.raises(TurnNotGot, match=r"busy with other commands for 0\.1 s"):
             await read(pool, plc, turn_timeout_s=0.1)
-        assert 0.1 - CLOCK_S <= monotonic() - start < 0.2
+        assert 0.1 - CLOCK_S <= monotonic() - start < 2
         assert plc.connects == 1
         release.set()
         await holding
@@ -92,12 +92,12 @@ class TestTurns:
     async def test_at_one_plc_are_no_matter_to_another(self, plc, pool):
         async with FaultServer() as stuck:
             stuck.misbehave(faults.mute, times=None)
-            waiting = [asyncio.create_task(read(pool, stuck, id=2, response_timeout_s=0.5)) for _ in range(20)]
+            waiting = [asyncio.create_task(read(pool, stuck, id=2, response_timeout_s=5)) for _ in range(20)]
             await started(*waiting)
             start = monotonic()
             for _ in range(20):
                 await read(pool, plc)
-            assert monotonic() - start < 0.3
+            assert monotonic() - start < 3
             for task in waiting:
                 task.cancel()
             await asyncio.gather(*waiting, return_exceptions=True)
@@ -143,7 +143,7 @@ class TestFullPLC:
             with pytest.raises(LinkUnavailable):
                 async with pool.session(registered(plc)) as session:
                     await session.write(START, True)
-            assert monotonic() - start < CONNECT_S + ANSWER_S + 0.3
+            assert monotonic() - start < 3 * (CONNECT_S + ANSWER_S)
         await asyncio.sleep(0.02)
         assert plc.writes == []
 
