@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
 from devices.modbus import raw_numbers
@@ -12,7 +12,7 @@ NUMBERS = [data_type for data_type in DataType if data_type.is_number]
 INTEGERS = [data_type for data_type in NUMBERS if not data_type.is_float]
 WORDS = st.integers(0, 0xFFFF)
 
-unhurried = settings(deadline=None)
+unhurried = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])  # on a busy computer
 
 
 def tag(data_type: DataType = DataType.UINT16, **changes: Any) -> TagSpec:

@@ -3,14 +3,14 @@
 from itertools import accumulate, pairwise
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from devices.modbus.blocks import Read, Write, merge_reads, merge_writes
 from devices.modbus.errors import ValueRefused
 from devices.modbus.types import Limits, Table, WriteFunctions
 
-unhurried = settings(deadline=None)
+unhurried = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])  # on a busy computer
 
 Cell = tuple[Table, int, int]
 

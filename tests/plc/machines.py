@@ -11,7 +11,7 @@ from devices.plc.specs import PLCSpec, Priority
 from tests.doubles.fault_server import FaultServer
 from tests.doubles.leaks import settle
 
-CONNECT_S, ANSWER_S = 0.4, 0.4  # the limits of these tests
+CONNECT_S, ANSWER_S = 1.0, 1.0  # the limits of these tests
 
 START = TagSpec(name="start", table=Table.COIL, address=0, data_type=DataType.BOOL)
 READY = TagSpec(name="ready", table=Table.DISCRETE_INPUT, address=0, data_type=DataType.BOOL)

@@ -78,8 +78,9 @@ class TestATurn:
             polling = asyncio.create_task(take(poller, Priority.POLL))
             await asyncio.sleep(0.1)
             commanding = asyncio.create_task(take(commander, Priority.COMMAND))
-            await asyncio.sleep(0.1)
-            assert await poller.is_wanted(PLC)
+            async with asyncio.timeout(10):
+                while not await poller.is_wanted(PLC):  # noqa: ASYNC110 - nobody tells
+                    await asyncio.sleep(0.01)
         await asyncio.gather(polling, commanding)
         assert order == [Priority.COMMAND, Priority.POLL]
 

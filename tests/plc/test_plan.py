@@ -3,13 +3,13 @@
 from collections.abc import Callable
 from decimal import Decimal
 
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from devices.modbus.types import DataType, Limits, Table, TagSpec, Words
 from devices.plc.plan import LOSSES, RETRIES, RETRY_S, Plan, PlannedBlock, Unreadable
 
-unhurried = settings(deadline=None)
+unhurried = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])  # on a busy computer
 
 TYPES = {1: DataType.UINT16, 2: DataType.UINT32, 4: DataType.UINT64}
 NAMES = st.sampled_from([Table.HOLDING_REGISTER, Table.INPUT_REGISTER])

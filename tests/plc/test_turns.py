@@ -156,8 +156,9 @@ class TestFullPLC:
         plc.serves, plc.when_full = 1, when_full
         for _ in range(2 if when_full is Full.DROP else 10):
             plc.misbehave(faults.swallow, skip=1)
+            swallowed = len(plc.requests) + 2
             reading = asyncio.create_task(read_twice(pool, plc, connect_timeout_s=3))
-            await asyncio.sleep(0.02)
+            assert await settle(lambda: len(plc.requests) == swallowed)  # noqa: B023 - awaited here
             reading.cancel()
             await asyncio.gather(reading, return_exceptions=True)
             assert await read(pool, plc, connect_timeout_s=3) == 0
