@@ -28,5 +28,6 @@ def _actor_of(request: HttpRequest) -> Actor:
     caller = getattr(request, "auth", None)
     if isinstance(caller, Caller):
         return Actor(name=caller.name, source=caller.source)
-    name = f"user {request.user.get_username()}" if request.user.is_authenticated else NOBODY
+    user = getattr(request, "user", None)  # a program that shows a key has none
+    name = f"user {user.get_username()}" if user is not None and user.is_authenticated else NOBODY
     return Actor(name=name, source=source_of(request))

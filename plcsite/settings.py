@@ -181,7 +181,5 @@ LOGGING = {
         "daphne": {"level": "WARNING"},
         "twisted": {"level": "WARNING"},
         "axes": {"level": "WARNING"},
-        # Its errors dump the frames of every PLC from one buffer of the process; the link says what went wrong.
-        "pymodbus": {"level": "CRITICAL"},
     },
 }

@@ -3,7 +3,7 @@
 import pytest
 
 from tests.doubles.fault_server import FaultServer
-from tests.touching import can_touch
+from tests.touching import can_touch, reaches_services
 
 
 class TestWhatCanTouchTheServices:
@@ -18,6 +18,9 @@ class TestWhatCanTouchTheServices:
         self, plc: FaultServer, request: pytest.FixtureRequest
     ) -> None:
         assert can_touch(request.node)
+
+    def test_is_what_starts_the_product_as_a_process(self) -> None:
+        assert reaches_services("tests.serving.test_hang_ups")
 
     def test_is_not_a_test_that_imports_and_asks_for_neither(self, request: pytest.FixtureRequest) -> None:
         assert not can_touch(request.node)

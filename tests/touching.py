@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 SERVICES = {"django", "channels", "channels_redis", "redis", "psycopg"}
+SERVERS = "tests.serving.process"  # starts the product as a process of its own, which no import shows
 PRODUCT = ("tests", "devices", "plcsite")
 DATABASE_FIXTURES = {"db", "transactional_db"}
 
@@ -16,7 +17,7 @@ def can_touch(item: pytest.Item) -> bool:
     return (
         item.get_closest_marker("django_db") is not None
         or not DATABASE_FIXTURES.isdisjoint(getattr(item, "fixturenames", ()))
-        or any(_reaches_services(module) for module in _modules_of(item))
+        or any(reaches_services(module) for module in _modules_of(item))
     )
 
 
@@ -35,8 +36,9 @@ def _modules_of_fixtures(item: Any) -> Iterator[str]:
 
 
 @cache
-def _reaches_services(module: str) -> bool:
-    return not SERVICES.isdisjoint(_imports().find_upstream_modules(module))
+def reaches_services(module: str) -> bool:
+    """It imports what talks to them, or what starts the product, be it over ten others."""
+    return not (SERVICES | {SERVERS}).isdisjoint({module} | _imports().find_upstream_modules(module))
 
 
 @cache

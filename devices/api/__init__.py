@@ -21,7 +21,10 @@ Callers show an API key in `X-API-Key`, or a logged-in session with its CSRF tok
 
 
 class Unmade:
-    """Stands where ninja makes a response before it knows whether an operation brings its own, as a command does."""
+    """Stands where ninja makes a response before it knows whether an operation brings its own, as a command does.
+
+    So no operation can ask for ninja's `response`, or answer with none (`{204: None}`): it returns an HttpResponse.
+    """
 
     status_code = 200
 

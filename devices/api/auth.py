@@ -115,7 +115,6 @@ def for_callers(view: View) -> Callable[..., Awaitable[HttpResponse]]:
         else:
             shown = view if iscoroutinefunction(view) else sync_to_async(view)
             response = await shown(request, *args, **path)
-        response.headers.setdefault("Cache-Control", "no-store")
         return response
 
     return cast("Callable[..., Awaitable[HttpResponse]]", known_only)

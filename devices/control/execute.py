@@ -126,7 +126,8 @@ class Execution:
             await self._store_waiting()
         self._turn_end = asyncio.get_running_loop().time() + order.plc.turn_timeout_s
         try:
-            turn = await held.enter_async_context(self._patience.turn(self._pool, order.plc))
+            coming = self._pool.turn(order.plc) if is_at_once else self._patience.turn(self._pool, order.plc)
+            turn = await held.enter_async_context(coming)
         except TURN_LOST:
             if not self._is_stored:
                 await self._store_waiting()

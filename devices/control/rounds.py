@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import time
 from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -260,4 +261,5 @@ class Rounds:
         )
 
     def _now(self) -> Stamp:
-        return Stamp(at=timezone.now(), clock_s=self._clock())
+        # Not the loop's clock, which may stand still and count whole milliseconds: who reads for a caller has this one.
+        return Stamp(at=timezone.now(), clock_s=time.monotonic())

@@ -3,6 +3,7 @@
 import json
 import time
 from collections.abc import Iterable
+from functools import partial
 from typing import Any
 
 from daphne.http_protocol import WebRequest
@@ -12,6 +13,7 @@ from twisted.web.http import NO_BODY_CODES, RESPONSES, HTTPChannel
 from twisted.web.http_headers import Headers
 
 SERVER = b"plc-gateway"
+GLANCE_S = 0.05
 DISCARD_LIMIT = 64 * 2**20  # bytes of a body too long that are read and dropped, so that the 413 can be heard
 TOO_LONG = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>Content too large</title></head>
@@ -78,15 +80,19 @@ class Channel(HTTPChannel):
         if self._timer is not None:
             self._timer.cancel()
 
-    def _hang_up_if_silent(self) -> None:
+    def _hang_up_if_silent(self, *, was_silent: bool = False) -> None:
         self._timer = None
         if self.timeOut is None:
             return
         rest_s = self._heard_at + self.timeOut - time.monotonic()
         if rest_s > 0:
             self._timer = self.callLater(rest_s, self._hang_up_if_silent)  # type: ignore[no-untyped-call]
-        else:
+        elif was_silent:
             self.timeoutConnection()  # type: ignore[no-untyped-call]
+        else:
+            # What he said in time may still wait to be read, behind others.
+            again = partial(self._hang_up_if_silent, was_silent=True)
+            self._timer = self.callLater(GLANCE_S, again)  # type: ignore[no-untyped-call]
 
 
 class Request(WebRequest):  # type: ignore[misc]  # Daphne has no types

@@ -159,10 +159,13 @@ class Link:
 
     async def _exchange(self, what: str, request: ModbusPDU) -> bytes:
         """Send one request and return its answer, already checked; anything doubtful closes the link."""
-        await self._open_wire(what)
+        if not self.is_usable:
+            raise await self._why_gone(what)
         # Also where there is none to be made: what has happened to the connection must be seen before anything is sent.
         await pause(self.endpoint.pause_between_s if self.has_answered else 0)
-        wire, frame = await self._open_wire(what), await self._frame_of(what, request)
+        wire, frame = self._wire, await self._frame_of(what, request)
+        if wire is None or not wire.is_open:
+            raise await self._why_gone(what)
         try:
             body = await wire.ask(frame, self.endpoint.response_timeout_s)
         except (TimeoutError, OSError, WrongAnswer) as error:
@@ -183,13 +186,12 @@ class Link:
             await self.close()
             raise LinkUnavailable(f"{what}: not sent, {error}") from error
 
-    async def _open_wire(self, what: str) -> Wire:
+    async def _why_gone(self, what: str) -> LinkUnavailable:
+        """What to tell where there is no open connection, once it is known."""
         if self._wire is not None:
-            if self._wire.is_open:
-                return self._wire
             self._wire.hang_up(GOODBYE_S)
             await self._wire.until_gone()
-        raise self._refusal() or LinkUnavailable(f"{what}: the connection to {self} is gone")
+        return self._refusal() or LinkUnavailable(f"{what}: the connection to {self} is gone")
 
     def _doubt(self, error: Exception) -> Exception:
         """Close the link for good: what comes over it next could be anybody's answer."""

@@ -86,7 +86,10 @@ class Statements:
 
 
 def rows_of(sql: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
-    """What a statement finds; `%s` in it stands for a value."""
+    """What a statement finds; `%s` in it stands for a value.
+
+    Within a transaction: its begin has tried the connection.
+    """
     with _database().wrap_database_errors:
         return list(_run(sql, values))
 

@@ -67,7 +67,8 @@ class Pool:
         self._require_reachable(peer, priority)
         limit_s = plc.turn_timeout_s if timeout_s is None else timeout_s
         end_s = asyncio.get_running_loop().time() + limit_s
-        async with peer.turns.take(limit=plc.max_connections, priority=priority, timeout_s=limit_s):
+        await peer.turns.take(limit=plc.max_connections, priority=priority, timeout_s=limit_s)
+        try:
             self._require_reachable(peer, priority)
             async with self._lease(plc, priority, end_s) as lease:
                 self._require_reachable(peer, priority)
@@ -76,6 +77,8 @@ class Pool:
                     yield turn
                 finally:
                     await turn.end()
+        finally:
+            peer.turns.give_back(priority)
 
     @asynccontextmanager
     async def aside(self, plc: PLCSpec, *, timeout_s: float) -> AsyncIterator[Session]:

@@ -19,14 +19,23 @@ Reading = Value | DeviceException
 
 
 class Line:
-    """A link for one exchange; between two of them somebody may speak aside, of which its user hears nothing."""
+    """A session's link for one exchange; between two of them somebody may speak aside, of which its user hears nothing.
 
-    def __init__(self, link: Link, *, is_aside: bool = False) -> None:
+    SessionClosed where the session's block has ended before its turn to speak came.
+    """
+
+    def __init__(self, link: Link, *, require_open: Callable[[], object], is_aside: bool) -> None:
         self._link = link
+        self._require_open = require_open
         self._is_aside = is_aside
 
     async def __aenter__(self) -> Link:
         await self._link.line.acquire()
+        try:
+            self._require_open()
+        except SessionClosed:
+            self._link.line.release()
+            raise
         self._link.is_aside = self._is_aside
         return self._link
 
@@ -157,14 +166,13 @@ class Session:
         values = iter(writes)
         for request in merge_writes(writes, self._plc.limits):
             async with self._line() as link:
-                self._open_link()
                 with sending(_values_within(request, values)):
                     # Whoever has the turn now has parameters of his own there.
                     self._require_turn()
                     await link.write(request.table, request.address, request.words, self._plc.limits.write_functions)
 
-    def _line(self) -> AbstractAsyncContextManager[Link]:
-        return Line(self._open_link())
+    def _line(self, *, is_aside: bool = False) -> AbstractAsyncContextManager[Link]:
+        return Line(self._open_link(), require_open=self._open_link, is_aside=is_aside)
 
     def _open_link(self) -> Link:
         if self._is_over:
@@ -175,8 +183,8 @@ class Session:
 class Aside(Session):
     """Talks over a link between two exchanges of whoever uses it, who hears nothing of it."""
 
-    def _line(self) -> AbstractAsyncContextManager[Link]:
-        return Line(self._open_link(), is_aside=True)
+    def _line(self, *, is_aside: bool = True) -> AbstractAsyncContextManager[Link]:
+        return super()._line(is_aside=is_aside)
 
 
 def _values_within(request: Write, values: Iterator[Write]) -> int:

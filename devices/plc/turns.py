@@ -6,8 +6,6 @@ own, however many connections the PLC serves. Only readers make use of more than
 
 import asyncio
 import bisect
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from itertools import count
 
 from devices.plc.errors import PoolClosed, TurnNotGot
@@ -40,18 +38,20 @@ class Turns:
         """A command that asks now need not wait."""
         return self.holders < limit and not self._has_command and not self.waiting
 
-    @asynccontextmanager
-    async def take(self, *, limit: int, priority: Priority, timeout_s: float) -> AsyncIterator[None]:
-        """Wait for a turn, hold it for the block. TurnNotGot after `timeout_s` seconds."""
+    async def take(self, *, limit: int, priority: Priority, timeout_s: float) -> None:
+        """Wait for a turn and hold it until it is given back. TurnNotGot after `timeout_s` seconds."""
         self._limit = limit
         if not self._waiting and self._has_room(priority):
             self._hold(priority)
         else:
             await self._wait(priority, timeout_s)
-        try:
-            yield
-        finally:
-            self._give_back(priority)
+
+    def give_back(self, priority: Priority) -> None:
+        """The turn that was taken at this priority is over."""
+        self.holders -= 1
+        if priority is Priority.COMMAND:
+            self._has_command = False
+        self._pass_on()
 
     def refuse_all(self, error: Exception | None = None) -> None:
         """Send everybody home who still waits."""
@@ -76,16 +76,10 @@ class Turns:
     def _leave(self, future: asyncio.Future[None], priority: Priority) -> None:
         """A waiter goes; a turn that it was just given goes on to the next."""
         if future.done() and not future.cancelled() and future.exception() is None:
-            self._give_back(priority)
+            self.give_back(priority)
         else:
             future.cancel()
             self._waiting = [waiter for waiter in self._waiting if waiter[2] is not future]
-
-    def _give_back(self, priority: Priority) -> None:
-        self.holders -= 1
-        if priority is Priority.COMMAND:
-            self._has_command = False
-        self._pass_on()
 
     def _pass_on(self) -> None:
         """Let in whoever may come now, in order; who must wait for a command does not hold up those behind."""

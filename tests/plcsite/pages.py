@@ -45,6 +45,11 @@ async def seen(request: HttpRequest) -> HttpResponse:
     return HttpResponse(", ".join(name for name in ("session", "auser") if hasattr(request, name)))
 
 
+async def gone(_request: HttpRequest) -> HttpResponse:
+    """Nothing, and says no more than that."""
+    return HttpResponse(status=410)
+
+
 @require_GET
 async def only_get(_request: HttpRequest) -> HttpResponse:
     """Refuses other methods."""
@@ -70,6 +75,7 @@ urlpatterns = [
     path("read", read),
     path("whoami", whoami),
     path("only-get", csrf_exempt(only_get)),
+    path("gone", gone),
     path("form", form),
     path("bug", bug),
     path("admin/", admin.site.urls),

@@ -89,6 +89,10 @@ class TestAnAnswerThatIsNoSuccess:
         assert await ask("/only-get", "OPTIONS") == 405  # a problem: told, and no error of ours
         assert not [hop for hop in hops if hop.__name__ == "log_response"]
 
+    async def test_is_logged_where_nobody_has_told_of_it(self, caplog: pytest.LogCaptureFixture):
+        assert await ask("/gone") == 410
+        assert [record.getMessage() for record in caplog.records if record.name == "django.request"] == ["Gone: /gone"]
+
 
 @pytest.mark.django_db(transaction=True)
 class TestSessionsAndMessages:

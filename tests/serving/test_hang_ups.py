@@ -19,6 +19,7 @@ TOGETHER = 100
 LONGEST_S = 0.1  # that a caller stays
 LINGER_NOT = struct.pack("ii", 1, 0)  # SO_LINGER: close sends a RST
 HOST = b"Host: localhost\r\n"
+EACH_ITS_OWN = httpx.Limits(max_keepalive_connections=0)
 UPGRADE = (
     b"Connection: Upgrade\r\nUpgrade: websocket\r\n"
     b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: MTIzNDU2Nzg5MDEyMzQ1Ng==\r\n"
@@ -56,7 +57,7 @@ def come_and_go(port: int, sent: bytes, *, resets: bool) -> None:
 
 @pytest.mark.parametrize("resets", [False, True], ids=["in order", "by a reset"])
 async def test_a_thousand_callers_who_hang_up_leave_nothing_open_and_others_are_served(server, resets):
-    async with httpx.AsyncClient(base_url=server.url, timeout=60) as client:
+    async with httpx.AsyncClient(base_url=server.url, timeout=60, limits=EACH_ITS_OWN) as client:
         assert await are_served(client, 1)
         before = server.descriptors
         for sent in (*SENT.values(), *SENT.values()):
