@@ -216,7 +216,9 @@ class TestRunsUnderWay:
                 await asyncio.sleep(lock_outs.BELIEVED_S)
             return await change(record, **fields)
 
-        monkeypatch.setattr(gateway.journal, "change", locked_meanwhile)
+        monkeypatch.setattr(
+            gateway.journal, "change", lambda *told, **fields: asyncio.ensure_future(locked_meanwhile(*told, **fields))
+        )
         record = await call()
         assert (record.state, record.effect, record.retry) == (State.FAILED, Effect.NONE, Retry.AFTER_FIX)
         assert record.triggered_at is None
