@@ -5,7 +5,6 @@ import os
 from collections.abc import AsyncIterator, Callable, Iterator
 
 import pytest
-from django.contrib.auth.hashers import Argon2PasswordHasher
 from django.contrib.auth.models import Group
 from django.db import connection
 from pytest_django.plugin import DjangoDbBlocker
@@ -16,11 +15,12 @@ from devices.models import audit_guard
 from devices.models.roles import create_roles
 from tests import emptying, prepared
 from tests.doubles.fault_server import FaultServer
+from tests.hashing import QUICK, hash_at
 from tests.touching import can_touch
 
 emptying.install()
 # As quick as a hash of a password can be, and still Argon2's: the servers in processes of their own know it too.
-Argon2PasswordHasher.time_cost, Argon2PasswordHasher.memory_cost, Argon2PasswordHasher.parallelism = 1, 8, 1
+hash_at(QUICK)
 
 
 @pytest.fixture(scope="session")

@@ -11,6 +11,7 @@ from django.contrib.auth.models import User
 from devices.control.audit_chain import walk
 from devices.models import AuditEntry
 from tests.control.chain import change_of, told
+from tests.hashing import QUICK, STOCK, hash_at
 from tests.journeys.engineer import Engineer
 from tests.journeys.test_batch_from_admin_to_answer import ADMIN, PASSWORD, PRESS, engineer, key
 from tests.serving.process import RunningServer
@@ -23,7 +24,9 @@ pytestmark = pytest.mark.django_db(transaction=True)
 @pytest.fixture
 def registry(transactional_db: None) -> None:
     """Nothing is registered; an engineer may log in."""
+    hash_at(STOCK)  # else the server would hash it anew at the login, and the audit tell of it
     User.objects.create_superuser("engineer", password=PASSWORD)
+    hash_at(QUICK)
 
 
 @database_sync_to_async
