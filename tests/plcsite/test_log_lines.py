@@ -3,7 +3,6 @@
 import logging
 
 import pytest
-from django.conf import settings
 
 from plcsite.log_lines import OneLine
 
@@ -41,9 +40,3 @@ class TestALine:
             text = line("failed", exc_info=(ValueError, error, error.__traceback__))
         assert "\n" not in text
         assert "first\\nsecond" in text
-
-
-class TestLogging:
-    def test_leaves_out_the_frames_that_pymodbus_dumps(self):
-        assert settings.LOGGING["loggers"]["pymodbus"]["level"] == "CRITICAL"
-        assert not logging.getLogger("pymodbus.logging").isEnabledFor(logging.ERROR)
