@@ -1,5 +1,6 @@
 """No descriptor is left: the machine is not told, no PLC is blamed, and nobody is sent here until there are some."""
 
+import asyncio
 import contextlib
 import os
 import resource
@@ -15,6 +16,7 @@ from devices.control.gateway import current
 from devices.models import PLC
 from devices.plc.health import HealthState
 from tests.doubles.fault_server import FaultServer
+from tests.doubles.leaks import settle
 from tests.faults.ends import FAILED, SUCCEEDED, call, ended, saw
 
 READY = "/api/health/ready"
@@ -38,6 +40,12 @@ def no_descriptor_left() -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
+async def all_is_closed(machine: FaultServer) -> None:
+    """At both ends: what is given back later would be one descriptor that is left."""
+    assert await settle(lambda: machine.open_connections == 0)
+    await asyncio.sleep(0.05)
+
+
 @pytest.fixture(autouse=True)
 def _what_was_looked_up_is_believed(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without a pool, as in tests, each look at PostgreSQL needs a descriptor of its own, and would be a 503."""
@@ -50,6 +58,7 @@ class TestNoDescriptorLeft:
         self, mes: AsyncClient, machine: FaultServer
     ):
         await ended(await call(mes), SUCCEEDED)  # the database is open, the key is known
+        await all_is_closed(machine)
         with no_descriptor_left():
             answer = await call(mes)
             ready = await mes.get(READY)
@@ -63,6 +72,7 @@ class TestNoDescriptorLeft:
 
     async def test_makes_no_plc_offline(self, mes: AsyncClient, machine: FaultServer, line: PLC):
         await ended(await call(mes), SUCCEEDED)
+        await all_is_closed(machine)
         with no_descriptor_left():
             answers = [await call(mes) for _ in range(4)]
         for answer in answers:
