@@ -212,3 +212,17 @@ class TestAfterItsBlock:
         with pytest.raises(SessionClosed):
             await session.write(START, True)
         assert plc.writes == []
+
+    async def test_a_read_that_waited_while_somebody_spoke_aside_is_not_sent(self, plc, pool):
+        """A kept connection may be another's by then: it would go out in his conversation."""
+        async with pool.session(registered(plc, keep_open_s=5)) as session:
+            await session.read(BATCH_SIZE)
+            link = session._link
+            await link.line.acquire()
+            reading = asyncio.create_task(session.read(BATCH_SIZE))
+            await asyncio.sleep(0)
+        link.line.release()
+        with pytest.raises(SessionClosed):
+            await reading
+        assert len(plc.requests) == 1
+        assert not link.line.locked()
