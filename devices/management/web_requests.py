@@ -13,7 +13,7 @@ from twisted.web.http import NO_BODY_CODES, RESPONSES, HTTPChannel
 from twisted.web.http_headers import Headers
 
 SERVER = b"plc-gateway"
-GLANCE_S = 0.05
+LOOK_AGAIN_S = 0.05
 DISCARD_LIMIT = 64 * 2**20  # bytes of a body too long that are read and dropped, so that the 413 can be heard
 TOO_LONG = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>Content too large</title></head>
@@ -92,7 +92,7 @@ class Channel(HTTPChannel):
         else:
             # What he said in time may still wait to be read, behind others.
             again = partial(self._hang_up_if_silent, was_silent=True)
-            self._timer = self.callLater(GLANCE_S, again)  # type: ignore[no-untyped-call]
+            self._timer = self.callLater(LOOK_AGAIN_S, again)  # type: ignore[no-untyped-call]
 
 
 class Request(WebRequest):  # type: ignore[misc]  # Daphne has no types

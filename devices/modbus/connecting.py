@@ -19,7 +19,7 @@ _REASONS = (
 
 
 class Attempt:
-    """Connects once, over TLS where there is a context for it, and remembers how it went."""
+    """Connects once, over TLS where there is a context for it, and remembers how far it came."""
 
     def __init__(self, endpoint: Endpoint, address: str, security: ssl.SSLContext | None) -> None:
         self._endpoint = endpoint
@@ -27,7 +27,6 @@ class Attempt:
         self._security = security
         self.is_accepted = False
         """The TCP connection stands; over TLS the handshake is to come."""
-        self.failure: OSError | None = None
 
     async def connect(self, protocol: Callable[[], Any]) -> Any:
         """Transport and protocol, as asyncio gives them; raises OSError."""
@@ -38,13 +37,9 @@ class Attempt:
             self.is_accepted = True
             return protocol()
 
-        try:
-            return await asyncio.get_running_loop().create_connection(
-                accepted, self._address, self._endpoint.port, ssl=self._security, server_hostname=name
-            )
-        except OSError as error:
-            self.failure = error
-            raise
+        return await asyncio.get_running_loop().create_connection(
+            accepted, self._address, self._endpoint.port, ssl=self._security, server_hostname=name
+        )
 
     def why_failed(self, error: OSError, whom: object) -> LinkUnavailable:
         """What to tell whoever wanted to connect."""

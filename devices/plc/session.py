@@ -47,6 +47,8 @@ class Line:
 class Session:
     """What a pool lends: the only way to talk to a PLC."""
 
+    _is_aside = False
+
     def __init__(self, link: Link, plc: PLCSpec, *, require_turn: Callable[[], None] = lambda: None) -> None:
         """`require_turn` raises TurnGone where another process may have the turn: it is asked before each write."""
         self._link = link
@@ -171,8 +173,8 @@ class Session:
                     self._require_turn()
                     await link.write(request.table, request.address, request.words, self._plc.limits.write_functions)
 
-    def _line(self, *, is_aside: bool = False) -> AbstractAsyncContextManager[Link]:
-        return Line(self._open_link(), require_open=self._open_link, is_aside=is_aside)
+    def _line(self) -> AbstractAsyncContextManager[Link]:
+        return Line(self._open_link(), require_open=self._open_link, is_aside=self._is_aside)
 
     def _open_link(self) -> Link:
         if self._is_over:
@@ -183,8 +185,7 @@ class Session:
 class Aside(Session):
     """Talks over a link between two exchanges of whoever uses it, who hears nothing of it."""
 
-    def _line(self, *, is_aside: bool = True) -> AbstractAsyncContextManager[Link]:
-        return super()._line(is_aside=is_aside)
+    _is_aside = True
 
 
 def _values_within(request: Write, values: Iterator[Write]) -> int:
